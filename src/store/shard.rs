@@ -11,7 +11,7 @@ use super::entries::{Deadline, Entries, Entry, EntryRef, Position};
 use super::growth::Growth;
 use super::hash::KeyHasher;
 use super::interests::{Change, Interests, WaiterId, WatchFlag};
-use super::object::Object;
+use super::object::{ExpiredFields, Object};
 use super::recency::{AccessContext, Duel, FormerUse, Usage};
 use super::released::{Leftovers, Released};
 use super::value::ValueType;
@@ -28,6 +28,10 @@ pub struct Key<'a> {
 /// Keys of a shard whose time left is read to estimate that of all: with a thousand shards the average is off by a few
 /// percent at most, and exact while keys are few.
 const LIFETIMES_LOOKED_AT: usize = 8;
+
+/// The most fields that are removed by a look at a hash because their deadlines have passed; the others are hidden and left to
+/// later looks and to the steps of expiry, so that no client waits for a million of them.
+const DUE_FIELDS_MAX: usize = 64;
 
 /// Objects of so many bytes are freed once their shard is unlocked: to free a smaller one takes little longer than to put
 /// it off.
@@ -476,14 +480,14 @@ impl Shard {
     ) -> Option<(Position, R)> {
         let (position, entry) = self.entries.find(key.hash, key.bytes)?;
         if entry.is_due(access.now) {
-            let (is_there, _) = self.fall_due(position, key.hash, access.now, usize::MAX);
+            let (is_there, _) = self.fall_due(position, key.hash, access.now, DUE_FIELDS_MAX);
             return is_there.then(|| (position, look(self.entries.get(position))));
         }
         Some((position, look(entry)))
     }
 
-    /// Removes the key of an entry that is due, or up to `limit` fields of it if it is these that expire.  Whether the key is
-    /// still there, and how many fields were removed.
+    /// Removes the key of an entry that is due, or up to `limit` fields of it if it is these that expire; nobody sees the others
+    /// any more.  Whether the key is still there, and how many fields were removed.
     #[inline(never)]
     fn fall_due(&mut self, position: Position, hash: u64, now: Deadline, limit: usize) -> (bool, usize) {
         let entry = self.entries.get(position);
@@ -493,13 +497,16 @@ impl Shard {
             return (false, 0);
         }
         let key = Box::<[u8]>::from(entry.key());
-        let removed = self.change(position, |entry, _| match entry.object_mut() {
-            Some(Object::ExpiringHash(fields)) => fields.expire(now, limit),
-            _ => 0,
+        let expired = self.change(position, |entry, _| match entry.object_mut() {
+            Some(Object::ExpiringHash(fields)) => Some(fields.expire(now, limit)),
+            _ => None,
         });
         self.changed = true;
         self.entries.settle_due(position);
-        self.touched(&Key { bytes: &key, hash });
+        let Some(ExpiredFields { removed, is_news }) = expired else { return (true, 0) };
+        if is_news {
+            self.touched(&Key { bytes: &key, hash });
+        }
         (true, removed)
     }
 

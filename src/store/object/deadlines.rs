@@ -1,281 +1,309 @@
 //! The deadlines of a hash's fields, soonest first.
 //!
-//! Most hashes have few fields, so these lie in one sorted list, which is looked through: that takes a few dozen bytes where a
-//! table and a tree would take more than a kibibyte.  Many are found by a table and ordered by a tree.
+//! Most hashes have few fields, so these lie packed, each deadline followed by its field, and are looked through: that takes a dozen
+//! bytes where a table and a tree would take more than a kibibyte.  Many are a sorted set, whose scores they are: it finds that of
+//! a field, the soonest, and how many have passed, in a few steps each.
 
-use std::collections::BTreeSet;
-
-use super::fields::FieldTable;
-use super::room::{block_of, reserve};
+use super::item::{Encoded, Item, Items};
+use super::room::{block_of, give_back, reserve};
+use super::sorted_set::{Bound, ScoreTree};
 use crate::allocator::block_size;
+use crate::store::hash::KeyHasher;
 use crate::store::value::Deadline;
 
-/// Up to so many deadlines lie in a list.
+/// Up to so many deadlines, and so many bytes of them with their fields, lie packed.
 const FEW_MAX: usize = 64;
+const FEW_SIZE_MAX: usize = 4096;
 
-/// With so few left, many become few again.  It is well below [`FEW_MAX`], so that a hash on the border does not go to and fro,
-/// and a tree is never so small that its account is wrong by much.
+/// With so few left, many become few again, if they are short enough.  It is well below [`FEW_MAX`], so that a hash on the border
+/// does not go to and fro.
 const MANY_MIN: usize = FEW_MAX / 2;
 
-/// Items of a full leaf of a tree, as the standard library has it, and of one that was filled in ascending order, as deadlines
-/// mostly come, together with the one item above it.
-const LEAF_ITEMS: usize = 11;
-const LEAF_ITEMS_USUAL: usize = 7;
-
-/// Bytes of a leaf, and of an inner node, which has one more edge than items.
-const LEAF: usize = LEAF_ITEMS * size_of::<Timed>() + 2 * size_of::<usize>();
-const NODE: usize = LEAF + (LEAF_ITEMS + 1) * size_of::<usize>();
-
-/// A field with its deadline before it, so that they are in the order of these.
-type Timed = (Deadline, Box<[u8]>);
+/// A deadline further ahead is kept as this one, hundreds of thousands of years ahead: up to it every score is exact.
+const LATEST: Deadline = 1 << 53;
 
 /// See the head of the file.
 #[derive(Clone)]
-pub(super) struct Deadlines {
-    form: Form,
-    /// Bytes of the names' blocks, not counting the table's.
-    name_bytes: usize,
+pub(super) enum Deadlines {
+    Few(Few),
+    Many(Box<ScoreTree>),
 }
 
-#[derive(Clone)]
-enum Form {
-    /// Sorted.
-    Few(Vec<Timed>),
-    Many(Box<Many>),
-}
-
-#[derive(Clone)]
-struct Many {
-    /// Eight bytes for each field.
-    by_field: FieldTable,
-    order: BTreeSet<Timed>,
+/// Sorted, and of equal deadlines the one that came first before the others.
+#[derive(Clone, Default)]
+pub(super) struct Few {
+    items: Vec<u8>,
+    count: usize,
 }
 
 impl Default for Deadlines {
     fn default() -> Deadlines {
-        Deadlines { form: Form::Few(Vec::new()), name_bytes: 0 }
+        Deadlines::Few(Few::default())
     }
 }
 
 impl Deadlines {
     /// Number of fields that have one.
     pub(super) fn len(&self) -> usize {
-        match &self.form {
-            Form::Few(few) => few.len(),
-            Form::Many(many) => many.order.len(),
+        match self {
+            Deadlines::Few(few) => few.count,
+            Deadlines::Many(tree) => tree.len(),
         }
     }
 
     /// That of a field.
     pub(super) fn get(&self, field: &[u8]) -> Option<Deadline> {
-        match &self.form {
-            Form::Few(few) => few.iter().find(|(_, other)| **other == *field).map(|(deadline, _)| *deadline),
-            Form::Many(many) => many.get(field),
+        match self {
+            Deadlines::Few(few) => few.find(field).map(|(deadline, _)| deadline_in(&deadline)),
+            Deadlines::Many(tree) => tree.score(field).map(|score| score as Deadline),
         }
     }
 
     /// The soonest.
     pub(super) fn first(&self) -> Option<Deadline> {
-        let timed = match &self.form {
-            Form::Few(few) => few.first(),
-            Form::Many(many) => many.order.first(),
-        };
-        timed.map(|(deadline, _)| *deadline)
+        match self {
+            Deadlines::Few(few) => few.pairs().next().map(|(deadline, _)| deadline_in(&deadline)),
+            Deadlines::Many(tree) => at_rank(tree, 0).map(|(deadline, _)| deadline),
+        }
     }
 
     /// The latest.
     pub(super) fn last(&self) -> Option<Deadline> {
-        let timed = match &self.form {
-            Form::Few(few) => few.last(),
-            Form::Many(many) => many.order.last(),
-        };
-        timed.map(|(deadline, _)| *deadline)
+        match self {
+            Deadlines::Few(few) => few.pairs().last().map(|(deadline, _)| deadline_in(&deadline)),
+            Deadlines::Many(tree) => at_rank(tree, tree.len().checked_sub(1)?).map(|(deadline, _)| deadline),
+        }
     }
 
-    /// Adds that of a field which has none yet.  `make_table` makes an empty table, for when there are many.
-    pub(super) fn add(&mut self, field: &[u8], deadline: Deadline, make_table: impl FnOnce() -> FieldTable) {
-        self.name_bytes += block_size(field.len());
-        let timed = (deadline, Box::<[u8]>::from(field));
-        match &mut self.form {
-            Form::Few(few) if few.len() < FEW_MAX => {
-                reserve(few, 1);
-                let place = few.partition_point(|other| *other < timed);
-                few.insert(place, timed);
+    /// How many have passed at `now`.
+    pub(super) fn due_len(&self, now: Deadline) -> usize {
+        match self {
+            Deadlines::Few(few) => {
+                few.pairs().take_while(|(deadline, _)| deadline_in(deadline) < now).count()
             }
-            Form::Few(few) => {
-                let mut many = Many { by_field: make_table(), order: BTreeSet::new() };
-                few.drain(..).chain([timed]).for_each(|timed| many.add(timed));
-                self.form = Form::Many(Box::new(many));
+            Deadlines::Many(tree) => tree.count(Bound::BelowScore(now as f64)),
+        }
+    }
+
+    /// Adds that of a field which has none yet.
+    pub(super) fn add(&mut self, field: &[u8], deadline: Deadline, hasher: &KeyHasher) {
+        let deadline = deadline.min(LATEST);
+        match self {
+            Deadlines::Few(few) if few.has_room_for(field) => few.add(field, deadline),
+            Deadlines::Few(few) => {
+                let mut tree = ScoreTree::new(hasher.clone());
+                for (deadline, field) in few.pairs() {
+                    tree.set(&field.part(), deadline_in(&deadline) as f64);
+                }
+                tree.set(field, deadline as f64);
+                *self = Deadlines::Many(Box::new(tree));
             }
-            Form::Many(many) => many.add(timed),
+            Deadlines::Many(tree) => drop(tree.set(field, deadline as f64)),
         }
     }
 
     /// Removes that of a field, if it has one.
     pub(super) fn remove(&mut self, field: &[u8]) {
-        let is_removed = match &mut self.form {
-            Form::Few(few) => {
-                let place = few.iter().position(|(_, other)| **other == *field);
-                place.map(|place| few.remove(place)).is_some()
+        match self {
+            Deadlines::Few(few) => few.remove(field),
+            Deadlines::Many(tree) => {
+                if tree.remove(field) {
+                    self.become_few();
+                }
             }
-            Form::Many(many) => many.remove(field),
-        };
-        if is_removed {
-            self.note_removed(field);
         }
     }
 
     /// Takes out the field with the soonest deadline, if that has passed at `now`.
     pub(super) fn take_due(&mut self, now: Deadline) -> Option<Box<[u8]>> {
-        if self.first().is_none_or(|deadline| now <= deadline) {
-            return None;
+        match self {
+            Deadlines::Few(few) => few.take_due(now),
+            Deadlines::Many(tree) => {
+                let (_, field) = at_rank(tree, 0).filter(|(deadline, _)| *deadline < now)?;
+                tree.remove(&field);
+                self.become_few();
+                Some(field)
+            }
         }
-        let (_, field) = match &mut self.form {
-            Form::Few(few) => few.remove(0),
-            Form::Many(many) => many.take_first()?,
-        };
-        self.note_removed(&field);
-        Some(field)
     }
 
     /// Bytes of memory, without those of this value itself.
     pub(super) fn memory(&self) -> usize {
-        let form = match &self.form {
-            Form::Few(few) => block_of(few),
-            Form::Many(many) => {
-                block_size(size_of::<Many>()) + many.by_field.memory() + tree_size(many.order.len())
-            }
-        };
-        form + self.name_bytes
+        match self {
+            Deadlines::Few(few) => block_of(&few.items),
+            Deadlines::Many(tree) => block_size(size_of::<ScoreTree>()) + tree.memory(),
+        }
     }
 
-    fn note_removed(&mut self, field: &[u8]) {
-        self.name_bytes -= block_size(field.len());
-        match &mut self.form {
-            Form::Few(few) => {
-                if 2 * block_size(size_of_val(few.as_slice())) <= few.capacity() * size_of::<Timed>() {
-                    // One that is shrunk in place would keep its block.
-                    let mut moved = Vec::new();
-                    reserve(&mut moved, few.len());
-                    moved.append(few);
-                    *few = moved;
-                }
+    /// Packs them if there are few.
+    fn become_few(&mut self) {
+        let Deadlines::Many(tree) = self else { return };
+        if tree.len() != MANY_MIN {
+            return;
+        }
+        let (mut few, mut fits) = (Few::default(), true);
+        tree.visit(0..tree.len(), false, &mut |field, deadline| {
+            fits = fits && few.has_room_for(field);
+            if fits {
+                few.add(field, deadline as Deadline);
             }
-            Form::Many(many) if many.order.len() <= MANY_MIN => {
-                self.form = Form::Few(std::mem::take(&mut many.order).into_iter().collect());
-            }
-            Form::Many(_) => {}
+        });
+        if fits {
+            *self = Deadlines::Few(few);
         }
     }
 }
 
-impl Many {
-    fn get(&self, field: &[u8]) -> Option<Deadline> {
-        let bytes = self.by_field.get(field)?;
-        Some(Deadline::from_ne_bytes(*bytes.first_chunk().expect("a deadline has eight bytes")))
+impl Few {
+    /// The deadlines, each with its field.
+    fn pairs(&self) -> impl Iterator<Item = (Item<'_>, Item<'_>)> {
+        let mut items = Items::new(&self.items);
+        std::iter::from_fn(move || Some((items.next()?, items.next()?)))
     }
 
-    fn add(&mut self, timed: Timed) {
-        self.by_field.set(&timed.1, &timed.0.to_ne_bytes());
-        self.order.insert(timed);
+    fn has_room_for(&self, field: &[u8]) -> bool {
+        self.count < FEW_MAX && self.items.len() + Encoded::HEAD_MAX * 2 + field.len() <= FEW_SIZE_MAX
     }
 
-    fn remove(&mut self, field: &[u8]) -> bool {
-        let Some(deadline) = self.get(field) else { return false };
-        self.by_field.remove(field);
-        self.order.remove(&(deadline, field.into()))
+    fn find(&self, field: &[u8]) -> Option<(Item<'_>, Item<'_>)> {
+        if field.len() > FEW_SIZE_MAX {
+            return None;
+        }
+        let wanted = Encoded::new(field);
+        self.pairs().find(|(_, field)| field.is(&wanted))
     }
 
-    fn take_first(&mut self) -> Option<Timed> {
-        let first = self.order.pop_first()?;
-        self.by_field.remove(&first.1);
-        Some(first)
+    fn add(&mut self, field: &[u8], deadline: Deadline) {
+        let later = self.pairs().find(|(other, _)| deadline_in(other) > deadline);
+        let place = later.map_or(self.items.len(), |(deadline, _)| deadline.range.start);
+        let (deadline, field) = (Encoded::number(deadline as i64), Encoded::new(field));
+        reserve(&mut self.items, deadline.len() + field.len());
+        let pieces = deadline.pieces().into_iter().chain(field.pieces());
+        self.items.splice(place..place, pieces.flatten().copied());
+        self.count += 1;
+    }
+
+    fn remove(&mut self, field: &[u8]) {
+        let found = self.find(field).map(|(deadline, field)| deadline.range.start..field.range.end);
+        if let Some(range) = found {
+            self.cut(range);
+        }
+    }
+
+    fn take_due(&mut self, now: Deadline) -> Option<Box<[u8]>> {
+        let (deadline, field) = self.pairs().next().filter(|(deadline, _)| deadline_in(deadline) < now)?;
+        let (range, field) = (deadline.range.start..field.range.end, Box::from(&*field.part()));
+        self.cut(range);
+        Some(field)
+    }
+
+    fn cut(&mut self, range: std::ops::Range<usize>) {
+        self.items.drain(range);
+        self.count -= 1;
+        give_back(&mut self.items);
     }
 }
 
-/// About how many bytes the nodes of a tree of so many items take.
-fn tree_size(items: usize) -> usize {
-    let leaves = items.div_ceil(LEAF_ITEMS_USUAL);
-    leaves * block_size(LEAF) + leaves.div_ceil(LEAF_ITEMS_USUAL) * block_size(NODE)
+/// The deadline that an item is.
+fn deadline_in(item: &Item<'_>) -> Deadline {
+    // Up to the latest one a floating-point number has each of them.
+    item.double() as Deadline
+}
+
+/// The deadline of a rank with its field.
+fn at_rank(tree: &ScoreTree, rank: usize) -> Option<(Deadline, Box<[u8]>)> {
+    let mut found = None;
+    if rank < tree.len() {
+        tree.visit(rank..rank + 1, false, &mut |field, score| {
+            found = Some((score as Deadline, Box::from(field)))
+        });
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::random::Random;
-    use crate::store::hash::KeyHasher;
     use crate::store::random_steps::steps;
-
-    impl Deadlines {
-        /// Checks that the order, the table and the account agree.
-        fn check(&self) {
-            let names: Vec<&Timed> = match &self.form {
-                Form::Few(few) => few.iter().collect(),
-                Form::Many(many) => many.order.iter().collect(),
-            };
-            assert!(names.is_sorted());
-            assert_eq!(self.name_bytes, names.iter().map(|(_, name)| block_size(name.len())).sum::<usize>());
-            names.iter().for_each(|(deadline, name)| assert_eq!(self.get(name), Some(*deadline)));
-            if let Form::Many(many) = &self.form {
-                assert_eq!(many.by_field.len(), many.order.len());
-            }
-        }
-    }
 
     fn add(deadlines: &mut Deadlines, field: &[u8], deadline: Deadline) {
         deadlines.remove(field);
-        deadlines.add(field, deadline, || FieldTable::new(KeyHasher::new(3)));
+        deadlines.add(field, deadline, &KeyHasher::new(3));
     }
 
     #[test]
     fn deadlines_are_a_sorted_map_in_both_forms() {
         let (mut random, mut deadlines) = (Random::with_seed(11), Deadlines::default());
-        let mut model = BTreeSet::<Timed>::new();
+        let mut model = BTreeMap::<Vec<u8>, Deadline>::new();
         let (mut forms, steps) = (0, steps(20_000));
         for step in 0..steps {
-            let was_few = matches!(deadlines.form, Form::Few(_));
+            let was_few = matches!(deadlines, Deadlines::Few(_));
             // The fields become many, and few again.
             let adds = if step / 1_000 % 2 == 0 { 6 } else { 0 };
-            let name = format!("field{}", random.below(200));
+            let number = random.below(200);
+            let name =
+                if number % 3 == 0 { number.to_string() } else { format!("field{number}") }.into_bytes();
             let deadline = random.below(1_000) as Deadline;
             match random.below(8) {
                 roll if roll < adds => {
-                    model.retain(|(_, other)| **other != *name.as_bytes());
-                    model.insert((deadline, name.as_bytes().into()));
-                    add(&mut deadlines, name.as_bytes(), deadline);
+                    model.insert(name.clone(), deadline);
+                    add(&mut deadlines, &name, deadline);
                 }
                 7 => {
                     let now = deadline / 20;
-                    let due = model.first().filter(|(deadline, _)| now > *deadline).cloned();
-                    due.iter().for_each(|due| assert!(model.remove(due)));
-                    assert_eq!(deadlines.take_due(now), due.map(|(_, field)| field));
+                    let soonest = model.values().min().copied();
+                    let taken = deadlines.take_due(now).map(|field| model.remove(&*field));
+                    assert_eq!(taken, soonest.filter(|soonest| now > *soonest).map(Some));
                 }
                 _ => {
-                    model.retain(|(_, other)| **other != *name.as_bytes());
-                    deadlines.remove(name.as_bytes());
+                    model.remove(&name);
+                    deadlines.remove(&name);
                 }
             }
-            forms += usize::from(was_few != matches!(deadlines.form, Form::Few(_)));
+            forms += usize::from(was_few != matches!(deadlines, Deadlines::Few(_)));
             assert_eq!(deadlines.len(), model.len());
-            assert_eq!(deadlines.first(), model.first().map(|(deadline, _)| *deadline));
-            assert_eq!(deadlines.last(), model.last().map(|(deadline, _)| *deadline));
-            deadlines.check();
+            assert_eq!(deadlines.first(), model.values().min().copied());
+            assert_eq!(deadlines.last(), model.values().max().copied());
+            assert_eq!(deadlines.get(&name), model.get(&name).copied());
+            let passed = model.values().filter(|other| **other < deadline).count();
+            assert_eq!(deadlines.due_len(deadline), passed);
+            if step % 64 == 0 {
+                model.iter().for_each(|(name, deadline)| assert_eq!(deadlines.get(name), Some(*deadline)));
+            }
         }
         assert!(forms >= steps / 2_000, "{forms} changes of the form");
     }
 
     #[test]
-    fn few_deadlines_take_what_their_blocks_take() {
+    fn few_deadlines_take_a_dozen_bytes_each() {
         let mut deadlines = Deadlines::default();
-        add(&mut deadlines, b"field", 1);
-        assert_eq!(deadlines.memory(), block_size(size_of::<Timed>()) + block_size(5));
-        for number in 1..FEW_MAX {
-            add(&mut deadlines, format!("field{number}").as_bytes(), 1);
-        }
-        assert_eq!(deadlines.memory(), block_size(FEW_MAX * size_of::<Timed>()) + FEW_MAX * block_size(5));
-        (1..FEW_MAX).for_each(|number| deadlines.remove(format!("field{number}").as_bytes()));
-        assert!(deadlines.memory() <= 2 * (block_size(size_of::<Timed>()) + block_size(5)));
+        add(&mut deadlines, b"field", 1 << 41);
+        assert_eq!(deadlines.memory(), block_size(7 + 6));
+        (1..FEW_MAX).for_each(|number| add(&mut deadlines, format!("field{number:02}").as_bytes(), 1 << 41));
+        assert!(matches!(deadlines, Deadlines::Few(_)));
+        assert!(deadlines.memory() <= block_size(FEW_MAX * 16), "{}", deadlines.memory());
+        let mut many = deadlines.clone();
+        add(&mut many, b"further", 1);
+        assert!(matches!(many, Deadlines::Many(_)));
+        (1..FEW_MAX).for_each(|number| deadlines.remove(format!("field{number:02}").as_bytes()));
+        assert!(deadlines.memory() <= 2 * block_size(7 + 6));
         deadlines.remove(b"field");
         assert_eq!(deadlines.memory(), 0);
+    }
+
+    #[test]
+    fn long_fields_and_late_deadlines_are_kept_too() {
+        let mut deadlines = Deadlines::default();
+        let long = vec![b'x'; 70_000];
+        add(&mut deadlines, b"short", Deadline::MAX);
+        add(&mut deadlines, &long, 7);
+        assert!(matches!(deadlines, Deadlines::Many(_)));
+        assert_eq!((deadlines.get(&long), deadlines.get(b"short")), (Some(7), Some(LATEST)));
+        assert_eq!((deadlines.first(), deadlines.last()), (Some(7), Some(LATEST)));
+        deadlines.remove(&long);
+        assert_eq!((deadlines.len(), deadlines.get(&long)), (1, None));
     }
 }

@@ -1,5 +1,8 @@
 //! A hash as it is read: fields with values.  `objects/hash` writes.
 
+use std::collections::HashMap;
+
+use super::expiring_hash::ExpiringHash;
 use super::fields::FieldTable;
 use super::item::{Item, Part};
 use super::packed::Packed;
@@ -11,6 +14,8 @@ pub enum Hash<'h> {
     Packed(Packed<'h>),
     /// Too many or too long for that.
     Table(&'h FieldTable),
+    /// Either, with fields that have expired and are to be removed.
+    Expiring(&'h ExpiringHash),
 }
 
 impl<'h> Hash<'h> {
@@ -19,6 +24,7 @@ impl<'h> Hash<'h> {
         match self {
             Hash::Packed(packed) => packed.count() / 2,
             Hash::Table(table) => table.len(),
+            Hash::Expiring(hash) => hash.len(),
         }
     }
 
@@ -32,6 +38,7 @@ impl<'h> Hash<'h> {
         match self {
             Hash::Packed(packed) => packed.find_pair(field).map(|(_, value)| value.part()),
             Hash::Table(table) => table.get(field).map(Part::Bytes),
+            Hash::Expiring(hash) => hash.get(field),
         }
     }
 
@@ -40,6 +47,7 @@ impl<'h> Hash<'h> {
         match self {
             Hash::Packed(packed) => packed.pairs().for_each(|pair| visit_pair(&pair, &mut visit)),
             Hash::Table(table) => table.pairs().for_each(|(field, value)| visit(field, value)),
+            Hash::Expiring(hash) => hash.for_each(&mut visit),
         }
     }
 
@@ -55,18 +63,36 @@ impl<'h> Hash<'h> {
                 let (field, value) = table.pair_at(place);
                 visit(field, value);
             }),
+            Hash::Expiring(hash) => {
+                // The places of those that are not hidden are known by counting alone.
+                let mut wanted: HashMap<usize, Option<(Vec<u8>, Vec<u8>)>> =
+                    places.iter().map(|&place| (place, None)).collect();
+                let mut place = 0;
+                hash.for_each(&mut |field, value| {
+                    if let Some(pair) = wanted.get_mut(&place) {
+                        *pair = Some((field.to_vec(), value.to_vec()));
+                    }
+                    place += 1;
+                });
+                for place in places {
+                    if let Some(Some((field, value))) = wanted.get(place) {
+                        visit(field, value);
+                    }
+                }
+            }
         }
     }
 
     /// Visits about `count` pairs for `cursor` (0 to start) and returns the next cursor, 0 at the end.  A pair that is
     /// there from the first call to the last is visited at least once.  A packed hash is visited whole.
-    pub fn scan(self, cursor: u64, count: usize, visit: impl FnMut(&[u8], &[u8])) -> u64 {
+    pub fn scan(self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
         match self {
             Hash::Packed(_) => {
                 self.for_each(visit);
                 0
             }
             Hash::Table(table) => table.scan(cursor, count, visit),
+            Hash::Expiring(hash) => hash.scan(cursor, count, &mut visit),
         }
     }
 }

@@ -60,6 +60,9 @@ pub(in crate::store) struct Encoded<'b> {
 }
 
 impl<'b> Encoded<'b> {
+    /// The most bytes of an item besides those of a string.
+    pub(in crate::store) const HEAD_MAX: usize = HEAD_MAX;
+
     /// The item of these bytes, at most 65,535.
     pub(in crate::store) fn new(bytes: &'b [u8]) -> Encoded<'b> {
         if let Some(number) = parse_integer(bytes) {

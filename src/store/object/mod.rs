@@ -12,13 +12,14 @@ mod item;
 mod list;
 mod members;
 mod packed;
+mod packed_pairs;
 mod page;
 mod room;
 mod row;
 mod set;
 mod sorted_set;
 
-pub(super) use expiring_hash::ExpiringHash;
+pub(super) use expiring_hash::{ExpiredFields, ExpiringHash};
 pub(super) use fields::FieldTable;
 pub use hash::Hash;
 pub(super) use item::Encoded;
@@ -95,7 +96,7 @@ impl<'p> Parts<'p> {
         match self {
             Parts::Packed(packed) if packed.kind() == PackedKind::Hash => Ok(Hash::Packed(packed)),
             Parts::Object(Object::Hash(table)) => Ok(Hash::Table(table)),
-            Parts::Object(Object::ExpiringHash(hash)) => Ok(Hash::Table(hash.values())),
+            Parts::Object(Object::ExpiringHash(hash)) => Ok(hash.read()),
             _ => Err(WrongType),
         }
     }
@@ -182,7 +183,7 @@ impl Object {
     pub(super) fn prefetch(&self, parts: &[&[u8]]) {
         match self {
             Object::Hash(table) => table.prefetch(parts),
-            Object::ExpiringHash(hash) => hash.values().prefetch(parts),
+            Object::ExpiringHash(hash) => hash.prefetch(parts),
             Object::List(_) => {}
             Object::Set(table) => table.prefetch(parts),
             Object::SortedSet(tree) => tree.prefetch(parts),
@@ -193,7 +194,7 @@ impl Object {
     pub fn is_empty(&self) -> bool {
         match self {
             Object::Hash(table) => table.len() == 0,
-            Object::ExpiringHash(hash) => hash.values().len() == 0,
+            Object::ExpiringHash(hash) => hash.len() == 0,
             Object::List(chain) => chain.len() == 0,
             Object::Set(table) => table.len() == 0,
             Object::SortedSet(tree) => tree.len() == 0,

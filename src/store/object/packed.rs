@@ -89,6 +89,11 @@ impl<'p> Packed<'p> {
         Packed { kind: PackedKind::from_byte(kind), count: u16::from_le_bytes(count).into(), items }
     }
 
+    /// The packed value of so many items, which lie elsewhere than in an entry.
+    pub(in crate::store) fn of(kind: PackedKind, count: usize, items: &'p [u8]) -> Packed<'p> {
+        Packed { kind, count, items }
+    }
+
     /// The head of a value field.
     pub(in crate::store) fn head(kind: PackedKind, spare: usize, count: usize) -> [u8; HEAD] {
         let spare = u8::try_from(spare).expect("few bytes are unused");

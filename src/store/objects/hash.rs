@@ -86,8 +86,9 @@ impl HashWriter<'_> {
 
     /// Writes the value of a field, which has no deadline from here on; true if the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        let hasher = self.hasher;
         if let Some(hash) = self.expiring() {
-            hash.set_deadline(field, None);
+            hash.set_deadline(field, None, hasher);
         }
         self.set_value(field, value)
     }
@@ -100,7 +101,8 @@ impl HashWriter<'_> {
         if self.deadline(field) != deadline {
             self.changed = true;
             self.make_expiring();
-            self.expiring().expect("it was just made").set_deadline(field, deadline);
+            let hasher = self.hasher;
+            self.expiring().expect("it was just made").set_deadline(field, deadline, hasher);
         }
         true
     }
@@ -108,15 +110,15 @@ impl HashWriter<'_> {
     /// Writes the value of a field, which keeps its deadline; true if the field is new.
     pub fn set_value(&mut self, field: &[u8], value: &[u8]) -> bool {
         self.changed = true;
+        let is_short = field.len().max(value.len()) <= self.limits.value.min(PACKED_SIZE_MAX);
+        let (packed_max, hasher) = (if is_short { self.limits.entries } else { 0 }, self.hasher);
         if let Some(hash) = self.expiring() {
-            return hash.set(field, value);
+            return hash.set(field, value, packed_max, hasher);
         }
         if let Some(table) = self.table() {
             return table.set(field, value);
         }
-        if field.len().max(value.len()) <= self.limits.value.min(PACKED_SIZE_MAX)
-            && let Some(is_new) = self.set_packed(field, value)
-        {
+        if is_short && let Some(is_new) = self.set_packed(field, value) {
             return is_new;
         }
         self.make_table();
@@ -143,20 +145,23 @@ impl HashWriter<'_> {
         }
     }
 
-    /// Makes it a hash whose fields may have deadlines.  The pairs stay where they are, unless it was packed.
+    /// Makes it a hash whose fields may have deadlines.  It stays packed if it is.
     fn make_expiring(&mut self) {
         if self.expiring().is_some() {
             return;
         }
-        if self.table().is_none() {
-            self.make_table();
-        }
         let key_deadline = self.entry.view().deadline();
-        let table = self.table().expect("it was just made");
-        let empty = table.empty();
-        let values = std::mem::replace(table, empty);
-        let hash = Box::new(ExpiringHash::new(values, key_deadline));
-        *self.entry.object_mut().expect("it is no packed one") = Object::ExpiringHash(hash);
+        let hash = match self.table() {
+            Some(table) => {
+                let empty = table.empty();
+                ExpiringHash::of_table(std::mem::replace(table, empty), key_deadline)
+            }
+            None => {
+                let packed = self.entry.view().packed().expect("a hash that is no object is packed");
+                ExpiringHash::of_packed(packed, key_deadline)
+            }
+        };
+        self.entry.set_object(Box::new(Object::ExpiringHash(Box::new(hash))));
     }
 
     fn table(&mut self) -> Option<&mut FieldTable> {

@@ -153,7 +153,7 @@ fn a_deadline_in_a_small_hash_takes_few_bytes() {
         assert!(is_there);
     }
     let each = (pair.entry.view().memory() - without) / FIELDS;
-    assert!(each <= 56, "{each}");
+    assert!(each <= 24, "{each}");
     (0..FIELDS).for_each(|number| pair.remove(format!("field{number}").as_bytes()));
     assert_eq!(pair.hash().len(), 0);
 }

@@ -2,6 +2,8 @@
 
 mod hash;
 #[cfg(test)]
+mod hash_deadline_tests;
+#[cfg(test)]
 mod hash_tests;
 mod list;
 #[cfg(test)]
