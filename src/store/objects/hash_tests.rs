@@ -191,8 +191,9 @@ fn fields_left(shard: &Shard) -> usize {
 fn fields_that_expire_count_against_the_limit_of_a_step() {
     let mut shard = shard_with_fields(150, 2);
     assert_eq!(shard.expire_due(&at(10), 64), 0, "in the millisecond of their deadline they are there");
-    for (removed, left) in [(64, 88), (64, 24), (22, 2), (0, 2)] {
-        assert_eq!((shard.expire_due(&at(11), 64), fields_left(&shard)), (removed, left));
+    for removed in [64, 64, 22, 0] {
+        // Nobody sees those that are left to later steps.
+        assert_eq!((shard.expire_due(&at(11), 64), fields_left(&shard)), (removed, 2));
     }
     assert_eq!((shard.len(), shard.counts.expired), (1, 0));
 }
