@@ -40,6 +40,9 @@ pub(super) fn bucket_for(hash: u64, bucket_count: usize) -> usize {
     if index < bucket_count { index } else { index & (mask >> 1) }
 }
 
+/// The most parts of a value whose memory is asked for at once.  More would push out what was asked for first.
+pub const PARTS_MAX: usize = 32;
+
 /// Bytes that the processor fetches together.
 pub(super) const LINE: usize = 64;
 

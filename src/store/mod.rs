@@ -25,6 +25,7 @@
 mod chunks;
 mod databases;
 mod dirty;
+mod due;
 mod entries;
 pub mod eviction;
 mod gate;
@@ -54,14 +55,13 @@ pub use dirty::DirtySet;
 pub use entries::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use gate::{Entered, Exclusive, Gate};
 pub use growth::Growth;
-pub use hash::SHARD_COUNT;
+pub use hash::{PARTS_MAX, SHARD_COUNT};
 pub use interests::{WaiterId, WatchFlag};
 pub use keyspace::{HeldForLong, Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
 pub use long_holds::{Hold, LongHolds};
 pub use object::{
-    Bound, Element, Hash, List, ListLimits, Object, PARTS_MAX, Packed, PackedKind, Part, Parts, Set, Side,
-    SortedSet,
+    Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,
 };
 pub use objects::{
     HashLimits, HashWriter, ListWriter, SetLimits, SetWriter, SortedSetLimits, SortedSetWriter,

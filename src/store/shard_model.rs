@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::entries::{Deadline, EntryRef, INLINE_VALUE_MAX};
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
+use super::object::FIELD_DEADLINE_MAX;
 use super::objects::HashLimits;
 use super::recency::{AccessContext, Recency};
 use super::shard::{Key, Shard};
@@ -229,7 +230,7 @@ impl Pair {
                 }
             }
             Step::FieldDeadline(number, field, deadline) => {
-                let deadline = deadline.map(deadline_at);
+                let deadline = deadline.map(|deadline| deadline_at(deadline).min(FIELD_DEADLINE_MAX));
                 let is_there = shard
                     .write_hash(&key(number), LIMITS, access, |hash| hash.set_deadline(&[field], deadline));
                 match model.get_mut(&number) {

@@ -20,7 +20,7 @@ const FEW_SIZE_MAX: usize = 4096;
 const MANY_MIN: usize = FEW_MAX / 2;
 
 /// A deadline further ahead is kept as this one, hundreds of thousands of years ahead: up to it every score is exact.
-const LATEST: Deadline = 1 << 53;
+pub(in crate::store) const FIELD_DEADLINE_MAX: Deadline = 1 << 53;
 
 /// See the head of the file.
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Deadlines {
 
     /// Adds that of a field which has none yet.
     pub(super) fn add(&mut self, field: &[u8], deadline: Deadline, hasher: &KeyHasher) {
-        let deadline = deadline.min(LATEST);
+        let deadline = deadline.min(FIELD_DEADLINE_MAX);
         match self {
             Deadlines::Few(few) if few.has_room_for(field) => few.add(field, deadline),
             Deadlines::Few(few) => {
@@ -301,8 +301,8 @@ mod tests {
         add(&mut deadlines, b"short", Deadline::MAX);
         add(&mut deadlines, &long, 7);
         assert!(matches!(deadlines, Deadlines::Many(_)));
-        assert_eq!((deadlines.get(&long), deadlines.get(b"short")), (Some(7), Some(LATEST)));
-        assert_eq!((deadlines.first(), deadlines.last()), (Some(7), Some(LATEST)));
+        assert_eq!((deadlines.get(&long), deadlines.get(b"short")), (Some(7), Some(FIELD_DEADLINE_MAX)));
+        assert_eq!((deadlines.first(), deadlines.last()), (Some(7), Some(FIELD_DEADLINE_MAX)));
         deadlines.remove(&long);
         assert_eq!((deadlines.len(), deadlines.get(&long)), (1, None));
     }

@@ -8,10 +8,10 @@
 
 use super::deadlines::Deadlines;
 use super::fields::FieldTable;
-use super::hash::Hash;
 use super::item::Part;
 use super::packed::Packed;
 use super::packed_pairs::PackedPairs;
+use super::pairs::Pairs;
 use crate::allocator::block_size;
 use crate::store::hash::KeyHasher;
 use crate::store::value::Deadline;
@@ -57,9 +57,9 @@ impl ExpiringHash {
         ExpiringHash { values, deadlines: Deadlines::default(), hidden_before: 0, key_deadline }
     }
 
-    /// The hash as it is read.
-    pub(in crate::store) fn read(&self) -> Hash<'_> {
-        if self.hidden_len() > 0 { Hash::Expiring(self) } else { self.values.read() }
+    /// The pairs, unless some of them are hidden.
+    pub(in crate::store) fn pairs(&self) -> Option<Pairs<'_>> {
+        (self.hidden_len() == 0).then(|| self.values.read())
     }
 
     /// Number of fields that are not hidden.
@@ -83,7 +83,7 @@ impl ExpiringHash {
     }
 
     /// Calls `visit` with each field that is not hidden and its value.
-    pub(in crate::store) fn for_each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    pub(in crate::store) fn for_each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
         self.values.read().for_each(|field, value| {
             if !self.is_hidden(field) {
                 visit(field, value);
@@ -91,12 +91,12 @@ impl ExpiringHash {
         });
     }
 
-    /// As [`Hash::scan`]; hidden fields count too.
+    /// As [`Pairs::scan`]; hidden fields count too.
     pub(in crate::store) fn scan(
         &self,
         cursor: u64,
         count: usize,
-        visit: &mut dyn FnMut(&[u8], &[u8]),
+        mut visit: impl FnMut(&[u8], &[u8]),
     ) -> u64 {
         self.values.read().scan(cursor, count, |field, value| {
             if !self.is_hidden(field) {
@@ -207,10 +207,10 @@ impl ExpiringHash {
 }
 
 impl Values {
-    fn read(&self) -> Hash<'_> {
+    fn read(&self) -> Pairs<'_> {
         match self {
-            Values::Packed(pairs) => Hash::Packed(pairs.packed()),
-            Values::Table(table) => Hash::Table(table),
+            Values::Packed(pairs) => Pairs::Packed(pairs.packed()),
+            Values::Table(table) => Pairs::Table(table),
         }
     }
 

@@ -14,11 +14,14 @@ mod members;
 mod packed;
 mod packed_pairs;
 mod page;
+mod pairs;
 mod room;
 mod row;
 mod set;
 mod sorted_set;
 
+#[cfg(test)]
+pub(super) use deadlines::FIELD_DEADLINE_MAX;
 pub(super) use expiring_hash::{ExpiredFields, ExpiringHash};
 pub(super) use fields::FieldTable;
 pub use hash::Hash;
@@ -28,6 +31,7 @@ pub(super) use list::{Block, Chain, EncodedElement, end, find_equal, place};
 pub use list::{Element, List, ListLimits, Side};
 pub(super) use packed::{HEAD, PACKED_SIZE_MAX, SPARE_UNIT};
 pub use packed::{Packed, PackedKind};
+pub(super) use pairs::Pairs;
 pub(super) use row::LENGTH_MAX as ROW_LENGTH_MAX;
 pub use set::Set;
 pub(super) use set::{Integers, SetTable};
@@ -35,9 +39,6 @@ pub use sorted_set::{Bound, SortedSet};
 pub(super) use sorted_set::{LENGTH_MAX as SORTED_SET_LENGTH_MAX, ScoreTree};
 
 use crate::store::value::{Deadline, ValueType, WrongType};
-
-/// The most parts of a value whose memory is asked for at once.  More would push out what was asked for first.
-pub const PARTS_MAX: usize = 32;
 
 /// A value with parts in either form.
 #[derive(Clone, Copy)]
@@ -94,9 +95,13 @@ impl<'p> Parts<'p> {
     /// If they are something else.
     pub fn hash(self) -> Result<Hash<'p>, WrongType> {
         match self {
-            Parts::Packed(packed) if packed.kind() == PackedKind::Hash => Ok(Hash::Packed(packed)),
-            Parts::Object(Object::Hash(table)) => Ok(Hash::Table(table)),
-            Parts::Object(Object::ExpiringHash(hash)) => Ok(hash.read()),
+            Parts::Packed(packed) if packed.kind() == PackedKind::Hash => {
+                Ok(Hash::Plain(Pairs::Packed(packed)))
+            }
+            Parts::Object(Object::Hash(table)) => Ok(Hash::Plain(Pairs::Table(table))),
+            Parts::Object(Object::ExpiringHash(hash)) => {
+                Ok(hash.pairs().map_or(Hash::Expiring(hash), Hash::Plain))
+            }
             _ => Err(WrongType),
         }
     }
@@ -179,7 +184,7 @@ impl Object {
         size_of::<Object>() + parts
     }
 
-    /// Brings the memory closer that these fields or members are found by, up to [`PARTS_MAX`] of them.
+    /// Brings the memory closer that these fields or members are found by, up to [`PARTS_MAX`](crate::store::PARTS_MAX) of them.
     pub(super) fn prefetch(&self, parts: &[&[u8]]) {
         match self {
             Object::Hash(table) => table.prefetch(parts),

@@ -231,6 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::object::Pairs;
 
     type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -292,7 +293,7 @@ mod tests {
             visited += 1;
         });
         assert_eq!(visited, hash.len());
-        if let Hash::Table(table) = hash {
+        if let Hash::Plain(Pairs::Table(table)) = hash {
             table.check();
         }
     }

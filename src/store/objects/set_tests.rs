@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use super::set::{SetLimits, SetWriter};
 use crate::random::Random;
 use crate::store::entries::Entry;
-use crate::store::hash::KeyHasher;
-use crate::store::object::{Object, PARTS_MAX, PackedKind, Set};
+use crate::store::hash::{KeyHasher, PARTS_MAX};
+use crate::store::object::{Object, PackedKind, Set};
 use crate::store::random_steps::steps;
 
 /// A set in an entry of its own, and what it should hold.

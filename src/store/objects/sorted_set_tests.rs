@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use super::sorted_set::{SortedSetLimits, SortedSetWriter};
 use crate::random::Random;
 use crate::store::entries::Entry;
-use crate::store::hash::KeyHasher;
-use crate::store::object::{Bound, Object, PARTS_MAX, PackedKind, SortedSet};
+use crate::store::hash::{KeyHasher, PARTS_MAX};
+use crate::store::object::{Bound, Object, PackedKind, SortedSet};
 use crate::store::random_steps::steps;
 
 /// A sorted set in an entry of its own, and what it should hold.

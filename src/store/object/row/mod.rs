@@ -13,9 +13,8 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::PARTS_MAX;
 use super::members::MemberTable;
-use crate::store::hash::{KeyHasher, prefetch};
+use crate::store::hash::{KeyHasher, PARTS_MAX, prefetch};
 use page::{Item, Page, RECORDS, ShortItem};
 
 /// Pages in a piece of their list.

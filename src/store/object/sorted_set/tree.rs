@@ -18,8 +18,7 @@ use smallvec::SmallVec;
 
 use super::bound::Bound;
 use super::leaf::Leaf;
-use crate::store::hash::{KeyHasher, prefetch};
-use crate::store::object::PARTS_MAX;
+use crate::store::hash::{KeyHasher, PARTS_MAX, prefetch};
 use crate::store::object::members::MemberTable;
 
 /// The most leaves of a branch.
