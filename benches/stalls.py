@@ -67,6 +67,15 @@ def object_steps(parts):
         ("LSET in the middle", [], [["LSET", "list", parts // 2, "elm:000000000001"]]),
         ("LINSERT in the middle", [], [["LINSERT", "list", "BEFORE", "elm:%012d" % (parts // 2 + 1), "new"]]),
         ("LREM of one behind the middle", [], [["LREM", "list", 1, "elm:%012d" % (parts // 2 + 2)]]),
+        ("LREM of nothing", [], [["LREM", "list", 0, "nobody"]]),
+        ("SORT ALPHA", [], [["SORT", "set", "ALPHA"]]),
+        ("SINTER", [["DEL", "copy"], ["COPY", "set", "copy"]], [["SINTER", "set", "copy"]]),
+        ("SDIFFSTORE", [], [["SDIFFSTORE", "left", "set", "copy"]]),
+        ("SPOP of all but one", [], [["SPOP", "copy", parts - 1]]),
+        ("ZRANGEBYSCORE of all", [], [["ZRANGEBYSCORE", "sorted set", "-inf", "+inf", "WITHSCORES"]]),
+        ("ZREMRANGEBYRANK", [["DEL", "copy"], ["COPY", "sorted set", "copy"]], [["ZREMRANGEBYRANK", "copy", 0, -2]]),
+        ("DUMP of the hash", [], [["DUMP", "hash"]]),
+        ("UNLINK of all", [], [["UNLINK", "hash", "list", "set"]]),
         ("FLUSHALL", [], [["FLUSHALL"]]),
     ]
 

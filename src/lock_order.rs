@@ -71,6 +71,8 @@ ranks! {
     LIMIT_LISTS,
     /// Commands whose waits are to be ended later.
     POSTPONED,
+    /// Work for keys in shards that are held for long.
+    POSTPONED_WORK,
     /// Open reservations.
     LIMIT_RESERVATIONS,
     /// The checks that wait for admission by the limiter.
@@ -260,7 +262,7 @@ impl Condvar {
         self.0.wait(&mut guard.inner);
     }
 
-    /// The same for a limited time, whatever else is held: for a process that is about to end.  False if no notification
+    /// The same for a limited time, whatever else is held: for a process that is about to end, and a thread that looks now and then.  False if no notification
     /// came in that time.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, longest: Duration) -> bool {
         !self.0.wait_for(&mut guard.inner, longest).timed_out()

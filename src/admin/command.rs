@@ -150,7 +150,7 @@ fn docs(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let rows = call.services.commands.rows().iter();
     let names: Vec<&str> = match call.arguments.len() {
-        2 => call.services.commands.commands().map(|row| row.name.as_str()).collect(),
+        2 => rows.map(|row| row.name.as_str()).collect(),
         5 if call.arguments.at(2).eq_ignore_ascii_case(b"filterby") => {
             let filter = Filter::parse(call.arguments.at(3), call.arguments.at(4))?;
             rows.filter(|row| filter.lets_through(row)).map(|row| row.name.as_str()).collect()
@@ -230,8 +230,9 @@ fn keys_of<'r>(call: &Call<'_, '_>, request: Arguments<'r>) -> Result<Vec<FoundK
         return Ok(found.into_iter().map(|key| (key.into(), KeyAccess::ReadWriteAccessUpdate)).collect());
     }
     let key = |position| (request.at(position).into(), command.keys.access_at(position));
-    let keys: Vec<FoundKey<'_>> = command.keys.positions(request).map(key).collect();
-    if keys.is_empty() {
+    let positions = command.keys.positions(request).filter(|_| command.keys.are_counted_well(request));
+    let keys: Vec<FoundKey<'_>> = positions.map(key).collect();
+    if keys.is_empty() && !command.flags.contains(Flags::NO_MANDATORY_KEYS) {
         return Err(Refusal::new("ERR Invalid arguments specified for command"));
     }
     Ok(keys)

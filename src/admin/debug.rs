@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "Depends on subcommand.",
     group: Group::Server,
     // OBJECT looks at a key that no key specification names.
-    flags: OPERATOR_NO_SCRIPT.union(Flags::SELF_LOCKING),
+    flags: OPERATOR_NO_SCRIPT.union(Flags::SELF_LOCKING).union(Flags::WALKING),
     handler: Handler::Data(debug),
     ..Command::ROW
 }];

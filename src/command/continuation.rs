@@ -34,6 +34,8 @@ pub enum Flow {
     Pause(std::time::Duration),
     /// Its command has no reply yet.
     Wait,
+    /// Its last request was not run and is to be run again: another thread's command holds what it needs for long.
+    HeldUp,
     /// The whole server stops.
     Shutdown,
 }

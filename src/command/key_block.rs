@@ -5,7 +5,9 @@ use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::Output;
 
-use super::{BlockedCommand, Call, Continuation, Encoder, Flow, KeyWait, KeyWaiters, Servable, Services};
+use super::{
+    BlockedCommand, Call, Continuation, Encoder, Flow, KeyWait, KeyWaiters, NotLocked, Servable, Services,
+};
 use crate::delivery::Effects;
 use crate::store::{Key, Keyspace, WaiterId};
 use crate::wait::{Mailbox, Ticket};
@@ -135,14 +137,19 @@ fn give_back<A: KeyAnswer>(answer: A, waiters: &KeyWaiters, keyspace: &mut Keysp
     let key = store.key(&bytes);
     let outer = std::mem::replace(&mut keyspace.database, database);
     let shard = store.shard_of(database, key.hash);
-    keyspace.lock_many(&mut [shard]);
-    if waiters.have_further_keys() {
+    let mut is_locked = keyspace.lock_many_unless_held(&mut [shard]).is_ok();
+    if is_locked && waiters.have_further_keys() {
         // Of too many further keys some are locked later, by `KeyWaiters::serve`.
-        let _ = waiters.lock_further(keyspace, &[shard], &[(database, bytes.clone())]);
+        let further = waiters.lock_further(keyspace, &[shard], &[(database, bytes.clone())]);
+        is_locked = !matches!(further, Err(NotLocked::Held(_)));
     }
-    answer.give_back(&key, keyspace);
-    let served = waiters.serve_locked(keyspace);
-    keyspace.unlock();
+    if is_locked {
+        answer.give_back(&key, keyspace);
+        let served = waiters.serve_locked(keyspace);
+        keyspace.unlock();
+        waiters.finish(served, keyspace);
+    } else {
+        waiters.postpone(Box::new(move |waiters, keyspace| give_back(answer, waiters, keyspace)));
+    }
     keyspace.database = outer;
-    waiters.finish(served, keyspace);
 }

@@ -33,7 +33,7 @@ pub use database::database_number;
 pub use group::{GROUPS, Group, GroupFacts};
 pub use held::{HeldReply, Promise};
 pub use key_block::{KeyAction, KeyAnswer};
-pub use key_waiters::{FURTHER_KEYS_MAX, KeyWait, KeyWaiters, PlacedKey, Servable, Served, TooMany};
+pub use key_waiters::{FURTHER_KEYS_MAX, KeyWait, KeyWaiters, NotLocked, PlacedKey, Servable, Served};
 pub use monitors::Monitors;
 pub use parts::Parts;
 pub use secrets::{REDACTED, ShownArguments};
@@ -117,6 +117,8 @@ bitflags::bitflags! {
         const RUNS_SCRIPT = 1 << 23;
         /// May be sent without any key although it can have some.
         const NO_MANDATORY_KEYS = 1 << 24;
+        /// Looks at all shards one after the other, so it meets those that are held for long.
+        const WALKING = 1 << 25;
     }
 }
 
@@ -250,6 +252,15 @@ impl Keys {
         let counted = arguments.get(start - 1).and_then(parse_integer);
         let counted = counted.and_then(|counted| usize::try_from(counted).ok()).unwrap_or(0);
         start..start.saturating_add(counted).min(arguments.len()).max(start)
+    }
+
+    /// Whether there are as many keys as the argument says that counts them, if one does, and at least one.
+    pub fn are_counted_well(self, arguments: Arguments<'_>) -> bool {
+        let counted = || arguments.get(usize::from(self.count)).and_then(parse_integer);
+        self.count == 0
+            || counted().is_some_and(|counted| {
+                counted > 0 && counted as usize == self.counted_positions(arguments).len()
+            })
     }
 
     /// The position of the first key in these arguments, if they name any.

@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::script::{Scripts, Supervisor};
 use crate::service::Service;
 use crate::settings::Live;
-use crate::store::{AccessContext, Growth, Keyspace, Store};
+use crate::store::{AccessContext, Growth, Keyspace, Patience, Store};
 use crate::stream::Streams;
 
 /// How long the thread that keeps the time leaves the store alone if somebody else is alone there.
@@ -148,6 +148,7 @@ impl Services {
             let _gate = self.store.gate().enter(self.timekeeper);
             let access = AccessContext::of(&self.settings.current(), now);
             let mut keyspace = Keyspace::new(&self.store, now, access);
+            keyspace.patience = Patience::Nobody;
             self.key_waiters.time_out(now.millis(), &mut keyspace);
             self.key_waiters.serve(&mut keyspace);
             self.settle(self.timekeeper, &mut keyspace);

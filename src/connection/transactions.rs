@@ -6,9 +6,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::client::ClientFlags;
-use crate::command::{Command, Flags, Group, Handler, KeyAccess, Keys, SessionCall, Transaction};
+use crate::command::executor::discarded;
+use crate::command::{Command, Flags, Flow, Group, Handler, KeyAccess, Keys, SessionCall, Transaction};
 use crate::refusal::Refusal;
-use crate::store::Keyspace;
+use crate::store::{HeldForLong, Keyspace};
 
 const CONTROL: Flags =
     Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::NO_QUEUE).union(Flags::ALLOW_BUSY);
@@ -90,13 +91,18 @@ fn exec(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::new("ERR EXEC without MULTI"));
     }
     let Some(transaction) = call.client.transaction.take() else { return Ok(()) };
-    call.client.clear_transaction_marks();
     let watched = transaction.watched_shards(call.keyspace.store()).into_iter().map(|(id, _)| id).collect();
-    if let Err(refusal) = transaction.queue.lock(&mut call.data, watched) {
+    if let Err(reason) = transaction.queue.lock(&mut call.data, watched) {
         call.client.transaction = Some(transaction);
+        if reason == HeldForLong::ByCommand {
+            call.data.continuation.flow = Flow::HeldUp;
+            call.services.metrics.thread(call.slot).command(call.row.id).calls.take_back();
+            return Ok(());
+        }
         call.client.forget_transaction(call.data.keyspace);
-        return Err(refusal);
+        return Err(discarded(&call.data.services.busy()));
     }
+    call.client.clear_transaction_marks();
     let changed = end_watches(call.keyspace, &transaction);
     if transaction.aborted {
         return Err(Refusal::TRANSACTION_ABORTED);
@@ -142,6 +148,11 @@ fn watch(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let transaction = client.transaction.get_or_insert_default();
     for position in data.row.command.keys.positions(data.arguments) {
         let key = data.keyspace.store().key(data.arguments.at(position));
+        if !data.keyspace.has_locked(&key) {
+            // A script that runs for long holds it, and may write to it before or after this.
+            transaction.changed.store(true, Relaxed);
+            continue;
+        }
         let access = data.keyspace.access;
         let shard = data.keyspace.shard(&key);
         shard.peek(&key, &access);

@@ -17,10 +17,17 @@ pub struct Changed {
     pub is_decrease: bool,
 }
 
+/// Something that takes long holds a counter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held;
+
 /// Where an operation finds its counters.
 pub trait CounterStore: Counters {
     /// Locks these counters of a database until the operation ends.
-    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>);
+    ///
+    /// # Errors
+    /// If one of them is held for long; none is locked then.
+    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>) -> Result<(), Held>;
 
     /// The time now, which no change to a locked counter is ahead of.
     fn time(&self) -> Nanos;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Limits;
 use super::admission::{Admission, CheckAnswer, Summary};
-use super::algorithm::{self, Decision, Nanos, StateBytes};
+use super::algorithm::{self, Decision, NANOS_PER_MILLI, Nanos, StateBytes};
 use super::counters::{Changed, CounterStore, Counters};
 use super::definition::Scope;
 use super::operation::{
@@ -15,6 +15,9 @@ use super::policies::{Table, find};
 use super::policy::{CounterName, Policy, checked_key};
 use super::queue::{DueWaiter, QueuedCheck};
 use super::reservations::Reservation;
+
+/// How long a waiter waits until it is looked at again if its counters are held for long.
+const HELD_PAUSE: Nanos = 5 * NANOS_PER_MILLI;
 
 /// The limiter on the counters of one database, for one operation.
 pub struct Limiter<'l, C> {
@@ -49,8 +52,8 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
         find(self.policies, name)
     }
 
-    pub(super) fn lock<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) {
-        self.counters.lock(self.database, names);
+    pub(super) fn lock<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) -> Result<(), LimitError> {
+        Ok(self.counters.lock(self.database, names)?)
     }
 
     fn plan(&self, demands: &[Demand<'l>]) -> Result<Plan<'l>, LimitError> {
@@ -109,15 +112,22 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
 
     /// Decides a waiter again, and answers it or lets it wait on.
     pub fn serve(&mut self, waiter: &DueWaiter) {
-        if let Err(error) = self.try_serve(waiter) {
-            self.limits.queue.answer(waiter.id, Err(error));
+        match self.try_serve(waiter) {
+            // It is looked at again soon.
+            Err(LimitError::Held) if !waiter.is_last => {
+                self.limits.queue.postpone(waiter.id, Some(HELD_PAUSE), self.now);
+            }
+            Err(error) => {
+                self.limits.queue.answer(waiter.id, Err(error));
+            }
+            Ok(()) => {}
         }
     }
 
     fn try_serve(&mut self, waiter: &DueWaiter) -> Result<(), LimitError> {
         let queue = &self.limits.queue;
         let mut plan = waiter.check.plan(self.limits, self.policies, self.now)?;
-        self.lock(plan.counters());
+        self.lock(plan.counters())?;
         let Attempt { outcome, has_to_wait } = self.admit(&mut plan, Mode::Take, !waiter.is_last, false)?;
         if has_to_wait {
             queue.postpone(waiter.id, plan.summary(&outcome).retry_after, self.now);
@@ -131,11 +141,15 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
     }
 
     /// Gives back the costs of a check whose client has gone.
-    pub fn take_back(&mut self, check: &QueuedCheck) {
+    ///
+    /// # Errors
+    /// If a counter is held for long.
+    pub fn take_back(&mut self, check: &QueuedCheck) -> Result<(), LimitError> {
         if let Ok(plan) = check.plan(self.limits, self.policies, self.now) {
-            self.lock(plan.counters());
+            self.lock(plan.counters())?;
             self.give_back(&plan);
         }
+        Ok(())
     }
 
     fn give_back(&mut self, plan: &Plan<'_>) {
@@ -147,9 +161,9 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
     /// Ends a reservation that nobody ended in time as its policies say.
     ///
     /// # Errors
-    /// If the key of a counter holds a value of another kind.
+    /// If the key of a counter holds a value of another kind, or is held for long.
     pub fn expire(&mut self, reservation: &Reservation) -> Result<(), LimitError> {
-        self.lock(reservation.counters());
+        self.lock(reservation.counters())?;
         let ended = reservation.expire(&mut self.counters, self.now);
         self.wake(reservation.counters());
         Ok(ended?)
@@ -169,7 +183,7 @@ impl<'o> Operation<'o> for Check<'_, 'o> {
     fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<CheckAnswer<'o>, LimitError> {
         let mut plan = limiter.plan(self.demands)?;
         let patience = if let Mode::Wait(patience) = self.mode { patience } else { 0 };
-        limiter.lock(plan.counters());
+        limiter.lock(plan.counters())?;
         let own = plan.items().iter().map(|item| item.counter.as_slice());
         let is_behind = patience > 0 && limiter.limits.queue.has_waiters(limiter.database, own);
         let Attempt { outcome, has_to_wait } =
@@ -227,7 +241,7 @@ impl<'o> Operation<'o> for Refund<'o> {
 
     fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
         let mut plan = limiter.plan(&[Demand::of_policy(self.policy, self.key, self.amount)])?;
-        limiter.lock(plan.counters());
+        limiter.lock(plan.counters())?;
         plan.refund(&mut limiter.counters, limiter.now, limiter.now)?;
         limiter.wake(plan.counters());
         // The answer tells how much is left now, not whether there is as much again.
@@ -256,7 +270,7 @@ impl<'o> Operation<'o> for Reset<'o> {
     fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<usize, LimitError> {
         let names = self.counters(limiter.policies)?;
         let slices = || names.iter().map(|name| name.as_slice());
-        limiter.lock(slices());
+        limiter.lock(slices())?;
         let removed = limiter.counters.remove_all(&names)?;
         limiter.wake(slices());
         Ok(removed)
@@ -269,7 +283,7 @@ impl<'o> Operation<'o> for Reserve<'_, 'o> {
     fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
         limiter.limits.reservations.check_room()?;
         let mut plan = limiter.plan(self.demands)?;
-        limiter.lock(plan.counters());
+        limiter.lock(plan.counters())?;
         let Attempt { outcome, .. } = limiter.admit(&mut plan, Mode::Take, false, false)?;
         if outcome.allowed {
             // Other threads may have taken from the counters after this operation's time was read and before they were
@@ -296,11 +310,14 @@ impl Operation<'_> for Settle {
         let Some(reservation) = limiter.limits.reservations.close(self.id) else { return Ok(false) };
         // The counters may lie in another database than the client has selected.
         limiter.database = reservation.database;
-        limiter.lock(reservation.counters());
-        if let Err(error) = reservation.commit(&mut limiter.counters, self.used, limiter.now) {
+        let mut settle = || {
+            limiter.lock(reservation.counters())?;
+            Ok(reservation.commit(&mut limiter.counters, self.used, limiter.now)?)
+        };
+        if let Err(error) = settle() {
             // It stays open, to be ended once the key is out of the way.
             limiter.open(self.id, reservation);
-            return Err(error.into());
+            return Err(error);
         }
         limiter.wake(reservation.counters());
         Ok(true)

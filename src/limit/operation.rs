@@ -6,7 +6,7 @@
 
 use super::Limits;
 use super::algorithm::{Gcra, InvalidParameter, Limit, Nanos, SlotId};
-use super::counters::{CounterStore, NotACounter};
+use super::counters::{CounterStore, Held, NotACounter};
 use super::definition::Definition;
 use super::limiter::Limiter;
 use super::lists::ListName;
@@ -43,6 +43,14 @@ pub enum LimitError {
     NotSlots(Box<str>),
     /// The change could not be written down.
     NotKept(NotAdmitted),
+    /// Something that takes long holds a counter.
+    Held,
+}
+
+impl From<Held> for LimitError {
+    fn from(Held: Held) -> LimitError {
+        LimitError::Held
+    }
 }
 
 impl From<InvalidParameter> for LimitError {

@@ -270,6 +270,11 @@ impl AdmissionQueue {
         self.state.lock().unclaimed.pop()
     }
 
+    /// Leaves it to be taken again: its counters are held for long.
+    pub fn put_unclaimed(&self, check: Arc<QueuedCheck>) {
+        self.state.lock().unclaimed.push(check);
+    }
+
     /// When the next waiter is to be decided again.
     pub fn next_due(&self) -> Option<Nanos> {
         if self.count.load(Relaxed) == 0 {

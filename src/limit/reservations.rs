@@ -264,12 +264,12 @@ impl Reservations {
     }
 
     /// Takes out a reservation whose time is over.
-    pub fn close_due(&self, now: Nanos) -> Option<Reservation> {
+    pub fn close_due(&self, now: Nanos) -> Option<(ReservationId, Reservation)> {
         let mut open = self.open.lock();
         let (_, id) = open.by_end.first().copied().filter(|(ends_at, _)| *ends_at <= now)?;
         open.by_end.pop_first();
         open.note_end(id, &self.persistence);
-        open.by_id.remove(&id)
+        Some((id, open.by_id.remove(&id)?))
     }
 
     /// When the next one ends by itself.

@@ -108,7 +108,7 @@ impl<'o> Operation<'o> for Enter<'o> {
         let (lease, now) = (counter.lease(self.lease), limiter.now);
         let mut plan = Plan::new(now);
         plan.add(Demand::of_policy(self.policy, self.key, 1), Some(policy), limiter.limits)?;
-        limiter.lock(plan.counters());
+        limiter.lock(plan.counters())?;
         let mut outcome = plan.peek(&mut limiter.counters, now)?;
         if outcome.answers.iter().any(|answer| answer.counted == Counted::ByFallback) {
             // A slot is left by the name of its key, so it cannot be in a counter that keys share.
@@ -164,7 +164,7 @@ fn change<C: CounterStore>(
 ) -> Result<bool, LimitError> {
     let Some(slot) = slot else { return Ok(false) };
     let name = || std::iter::once(counter.name.as_slice());
-    limiter.lock(name());
+    limiter.lock(name())?;
     let now = limiter.now;
     let is_held =
         counter.change(&mut limiter.counters, now, |concurrency, slots| act(concurrency, slots, slot))?;

@@ -3,10 +3,9 @@
 //! The loop waits for sockets, for wake-ups from other threads and for time, and gives every connection that is
 //! concerned one turn.  A connection never waits by itself: it returns what the loop has to do next and is called again.
 //!
-//! While a connection has its turn the loop lies where another thread may take it over (`LEFT_BEHIND`): a script that runs for
-//! long keeps its own connection and this thread's state, and nothing else.
+//! While a connection has its turn the loop lies where another thread may take it over (`berth`): a turn that lasts long
+//! keeps its own connection and this thread's state, and nothing else.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
+use super::berth::Place;
 use super::dealer::{Accepted, Hand, Handed};
 use super::poll_waker::PollWaker;
 use super::round::Round;
@@ -100,21 +100,6 @@ impl Drop for Settles {
     }
 }
 
-thread_local! {
-    /// The loop that this thread serves, while a connection has its turn: others may take it over then.
-    static LEFT_BEHIND: Cell<Option<Box<EventLoop>>> = const { Cell::new(None) };
-}
-
-/// Takes over the loop that this thread serves, while a connection has its turn; none if it serves none any more.
-pub(super) fn take_left_behind() -> Option<Box<EventLoop>> {
-    LEFT_BEHIND.take()
-}
-
-/// Puts it where it was.
-pub(super) fn leave_behind(event_loop: Box<EventLoop>) {
-    LEFT_BEHIND.set(Some(event_loop));
-}
-
 impl EventLoop {
     /// The loop of a worker without connections, which are handed to it by `hand`.
     ///
@@ -147,9 +132,9 @@ impl EventLoop {
         Ok((Box::new(event_loop), hand))
     }
 
-    /// Serves the connections with the state of this thread, until the worker ends or another thread has taken the loop over.  Then
-    /// the last turn's connection goes back through `hand`.
-    pub(super) fn run(mut self: Box<Self>, state: &mut ThreadState, hand: &Hand) -> Left {
+    /// Serves the connections with the state of this thread, until the worker ends or another thread has taken the loop over from
+    /// `place`.  Then the last turn's connection goes back through `hand`.
+    pub(super) fn run(mut self: Box<Self>, state: &mut ThreadState, hand: &Hand, place: &Place) -> Left {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let streams = Arc::clone(&self.services.streams);
         streams.add_settler(self.wakeups.waker(SETTLE));
@@ -162,7 +147,7 @@ impl EventLoop {
                 return Left::Ended;
             }
             self.note_events(&events, state);
-            match self.serve(state, hand) {
+            match self.serve(state, hand, place) {
                 Ok(this) => self = this,
                 Err(HandedOver) => return Left::HandedOver,
             }
@@ -205,12 +190,17 @@ impl EventLoop {
     }
 
     /// Gives all connections that are due their turns, and does what else is due.
-    fn serve(mut self: Box<Self>, state: &mut ThreadState, hand: &Hand) -> Result<Box<Self>, HandedOver> {
+    fn serve(
+        mut self: Box<Self>,
+        state: &mut ThreadState,
+        hand: &Hand,
+        place: &Place,
+    ) -> Result<Box<Self>, HandedOver> {
         self.end_pauses();
         self.next_round.begin(&mut self.round);
         self.round.reverse();
         while let Some(number) = self.round.pop() {
-            self = self.turn(number, state, hand)?;
+            self = self.turn(number, state, hand, place)?;
         }
         // Messages of these turns go out at once, except to a connection that has another turn anyway.
         self.wakeups.take(&mut self.woken);
@@ -219,7 +209,7 @@ impl EventLoop {
             if number == SETTLE {
                 state.executor.settle();
             } else if !self.next_round.has(number) {
-                self = self.turn(number, state, hand)?;
+                self = self.turn(number, state, hand, place)?;
             }
         }
         if std::mem::take(&mut self.is_handed) {
@@ -269,14 +259,15 @@ impl EventLoop {
         number: usize,
         state: &mut ThreadState,
         hand: &Hand,
+        place: &Place,
     ) -> Result<Box<Self>, HandedOver> {
         // The connection may have ended since it was listed.  If another has its number by now, that one has a turn for nothing.
         let Some(mut connection) = self.connections.get_mut(number).and_then(Option::take) else {
             return Ok(self);
         };
-        leave_behind(self);
+        place.leave(self);
         let next = connection.turn(state);
-        match LEFT_BEHIND.take() {
+        match place.take() {
             Some(mut this) => {
                 this.end_turn(number, connection, next, state);
                 Ok(this)
@@ -324,7 +315,7 @@ impl EventLoop {
     ) {
         let registered = connection.register_again(self.poll.registry(), Token(number), INTEREST);
         if let Err(error) = &registered {
-            tracing::warn!(%error, "a connection is lost after a long script");
+            tracing::warn!(%error, "a connection is lost after a long turn");
         }
         let next = if registered.is_err() { NextAction::End } else { next };
         self.end_turn(number, connection, next, state);

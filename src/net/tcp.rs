@@ -234,8 +234,7 @@ impl Connection {
             // The reply goes first: a client that does not read it gets no more.
             return Poll::Ready(Ok(()));
         }
-        let now = state.executor.services().clock.now();
-        if self.slowed.is_some() || self.session.poll_requests(&self.waker, now).is_pending() {
+        if self.slowed.is_some() || self.session.poll_requests(&self.waker, &state.executor).is_pending() {
             return Poll::Pending;
         }
         if !was_waiting && self.session.is_behind() && self.has_read() {
@@ -399,7 +398,7 @@ impl Connection {
 
     fn apply(&mut self, flow: Flow, state: &ThreadState) {
         match flow {
-            Flow::Continue | Flow::Wait => {}
+            Flow::Continue | Flow::Wait | Flow::HeldUp => {}
             Flow::Close => self.ending = true,
             Flow::Pause(duration) => {
                 self.paused_until = Some(state.executor.services().clock.now().after(duration).micros());

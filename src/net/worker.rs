@@ -1,8 +1,8 @@
 //! A worker: the connections dealt to it, its share of expiry, and two threads for them.
 //!
-//! One thread serves the worker's loop.  The other one sleeps, and takes the loop over once a script on the first one has
-//! run for long; when the script is done, the first one is the one that sleeps.  So a script keeps no client waiting
-//! for ever, and commands that take no time pay nothing for it.
+//! One thread serves the worker's loop.  The other one takes the loop over once a turn on the first one lasts long, be it
+//! for a script or a command on a large key; when the turn is over, the first one is the one that watches.  So neither keeps
+//! those clients waiting that need nothing of what it holds.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::berth::Berth;
+use super::berth::{Berth, Relieved};
 use super::dealer::Hand;
 use super::event_loop::{DRAIN_TIME_MAX, EventLoop, Left};
 use super::thread_state::ThreadState;
@@ -38,22 +38,22 @@ impl Worker {
     /// If the system has no more threads or descriptors.
     pub fn start(services: Arc<Services>, slot: usize, shutdown: CancellationToken) -> io::Result<Worker> {
         let (event_loop, hand) = EventLoop::new(Arc::clone(&services))?;
-        let berth = Arc::<Berth>::default();
+        let slots = [slot, services.stand_in_slot(slot)];
+        let berth = Arc::new(Berth::new(slots, Arc::clone(services.store.holds())));
         // The second thread may be slow to start.
         berth.note_free();
-        let stand_in_slot = services.stand_in_slot(slot);
-        let start = |name: String, own_slot: usize, event_loop: Option<Box<EventLoop>>| {
+        let start = |name: String, thread: usize, event_loop: Option<Box<EventLoop>>| {
             let (services, shutdown) = (Arc::clone(&services), shutdown.clone());
             let (berth, hand) = (Arc::clone(&berth), hand.clone());
             std::thread::Builder::new().name(name).spawn(move || {
-                let executor = Executor::new(services, own_slot, Random::with_seed(machine_seed()));
+                let executor = Executor::new(services, slots[thread], Random::with_seed(machine_seed()));
                 let state = ThreadState::new(executor.with_share(slot), shutdown);
-                serve(event_loop, &berth, &hand, state);
+                serve(event_loop, (&berth, thread), &hand, state);
             })
         };
         let threads = vec![
-            start(format!("worker-{slot}"), slot, Some(event_loop))?,
-            start(format!("stand-in-{slot}"), stand_in_slot, None)?,
+            start(format!("worker-{slot}"), 0, Some(event_loop))?,
+            start(format!("stand-in-{slot}"), 1, None)?,
         ];
         Ok(Worker { hand, berth, threads })
     }
@@ -81,16 +81,22 @@ impl Worker {
 }
 
 /// Serves the loop of a worker whenever it is this thread's turn, until the worker ends.
-fn serve(event_loop: Option<Box<EventLoop>>, berth: &Arc<Berth>, hand: &Hand, mut state: ThreadState) {
+fn serve(
+    event_loop: Option<Box<EventLoop>>,
+    (berth, thread): (&Arc<Berth>, usize),
+    hand: &Hand,
+    mut state: ThreadState,
+) {
     let _ending = Ending(berth);
-    stand_in::register(Box::new(Arc::clone(berth)));
-    let mut next = event_loop.or_else(|| berth.wait());
+    stand_in::register(Box::new(Relieved::new(berth, thread)));
+    let mut next = event_loop.or_else(|| berth.wait(thread));
     while let Some(event_loop) = next {
-        next = match event_loop.run(&mut state, hand) {
+        next = match event_loop.run(&mut state, hand, berth.place(thread)) {
             Left::Ended => None,
             Left::HandedOver => {
+                berth.note_end_of_long_turn(thread);
                 berth.note_free();
-                berth.wait()
+                berth.wait(thread)
             }
         };
     }

@@ -89,6 +89,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether one of a kind runs for long.
+    pub fn has_long(&self, kind: Kind) -> bool {
+        self.runs.lock().iter().any(|run| run.kind == kind)
+    }
+
     /// Stops the scripts of a kind that run for long and have written nothing.
     ///
     /// # Errors
@@ -184,8 +189,10 @@ impl Watch {
     /// Has others served once the script has run for long.
     fn relieve(&self, taken: u64) -> Result<(), Stop> {
         let cover = stand_in::cover();
+        // A turn that only lasts ends soon, and then its thread is free.
+        let stands_in_for_script = cover == Cover::Away && !self.supervisor.runs.lock().is_empty();
         let patience =
-            if cover == Cover::Away { self.threshold.min(STAND_IN_PATIENCE) } else { self.threshold };
+            if stands_in_for_script { self.threshold.min(STAND_IN_PATIENCE) } else { self.threshold };
         if taken < patience {
             return Ok(());
         }

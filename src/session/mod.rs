@@ -240,9 +240,10 @@ impl Session {
     }
 
     /// Ready once more of the client's input may be run: its requests so far are done.  Else `waker` is woken then.
-    pub fn poll_requests(&mut self, waker: &Waker, now: Now) -> Poll<()> {
+    pub fn poll_requests(&mut self, waker: &Waker, executor: &Executor) -> Poll<()> {
+        let now = executor.services().clock.now();
         match self {
-            Session::Resp(_) => Poll::Ready(()),
+            Session::Resp(session) => session.poll_requests(waker, executor),
             Session::Broker(session) => session.poll_requests(waker, now),
             Session::WebSocket(session) => session.poll_requests(waker, now),
         }

@@ -55,6 +55,9 @@ pub struct Session {
     deferred: VecDeque<OwnedArguments>,
     /// The command that waits for its reply.
     blocked: Option<Box<dyn BlockedCommand>>,
+    /// The first request that is put off needs what another thread's command holds for long: the changes to what is held that
+    /// were seen.
+    held_up_at: Option<u64>,
 }
 
 impl Session {
@@ -73,6 +76,7 @@ impl Session {
             copied: Vec::new(),
             deferred: VecDeque::new(),
             blocked: None,
+            held_up_at: None,
         }
     }
 
@@ -301,6 +305,10 @@ impl Session {
             }
             let flow = executor.run_for(&mut self.caller, &mut self.client, request.as_arguments(), output);
             if flow != Flow::Continue {
+                if flow == Flow::HeldUp {
+                    self.deferred.push_front(request);
+                    self.is_behind = true;
+                }
                 self.note_wait(flow, executor);
                 return flow;
             }
@@ -308,6 +316,15 @@ impl Session {
         let flow = self.run_pending(executor, batch, output);
         self.make_room();
         self.bound(flow, executor)
+    }
+
+    /// Ready unless the next request needs what another thread's command holds for long; then `waker` is woken when it ends.
+    pub fn poll_requests(&mut self, waker: &Waker, executor: &Executor) -> Poll<()> {
+        if let Some(seen) = self.held_up_at {
+            ready!(executor.services().store.holds().park(seen, waker));
+            self.held_up_at = None;
+        }
+        Poll::Ready(())
     }
 
     /// Takes messages for the client, each of them whole, while `buffer` is not too long.
@@ -400,6 +417,9 @@ impl Session {
     }
 
     fn note_wait(&mut self, flow: Flow, executor: &mut Executor) {
+        if flow == Flow::HeldUp {
+            self.held_up_at = Some(executor.services().store.holds().changes());
+        }
         if flow == Flow::Wait {
             self.blocked = executor.take_blocked();
             self.client.resp().set_waiting(true);

@@ -13,7 +13,7 @@ use super::entries::Deadline;
 use super::gate::Gate;
 use super::growth::Growth;
 use super::hash::{KeyHasher, SHARD_BITS, SHARD_COUNT, prefetch};
-use super::long_holds::LongHolds;
+use super::long_holds::{HeldForLong, LongHolds, Patience};
 use super::recency::{AccessContext, Duel, LEADER_STEP};
 use super::released::{ReadyKey, Released};
 use super::shard::{Counts, Key, MemoryParts, Shard};
@@ -190,13 +190,30 @@ impl Store {
         ShardGuard { id, cell, shard, _held: held }
     }
 
-    /// Locks a shard, unless a script that runs for long holds it.
+    /// Locks a shard, unless it is held for longer than `patience` lasts.
+    ///
+    /// # Errors
+    /// If it is.
     #[inline]
-    pub fn lock_unless_held(&self, id: ShardId) -> Option<ShardGuard<'_>> {
+    pub fn lock_unless_held(&self, id: ShardId, patience: Patience) -> Result<ShardGuard<'_>, HeldForLong> {
         let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
-        let wait = || shard_lock::lock_unless(&cell.shard, || self.holds().has_shard(id.number()));
-        let shard = cell.shard.try_lock().or_else(wait)?;
-        Some(ShardGuard { id, cell, shard, _held: held })
+        let shard = match cell.shard.try_lock() {
+            Some(shard) => shard,
+            None => self.wait_for(id, cell, patience)?,
+        };
+        Ok(ShardGuard { id, cell, shard, _held: held })
+    }
+
+    #[cold]
+    fn wait_for<'s>(
+        &'s self,
+        id: ShardId,
+        cell: &'s ShardCell,
+        patience: Patience,
+    ) -> Result<MutexGuard<'s, Shard>, HeldForLong> {
+        let by_script = |holds: &LongHolds| holds.has_shard(id.number());
+        let is_hopeless = || self.holds().are_too_long(patience, by_script);
+        shard_lock::lock_unless(&cell.shard, is_hopeless).ok_or_else(|| self.holds().reason(by_script))
     }
 
     /// Locks a shard if that is possible at once.
@@ -308,13 +325,13 @@ impl Store {
         self.duel.reset();
     }
 
-    /// Calls `visit` with every shard of every database in turn, each locked only for that time.  Those that a script
-    /// holds which runs for long are left out.
+    /// Calls `visit` with every shard of every database in turn, each locked only for that time.  Those that are
+    /// held for long are left out.
     pub fn visit_each(&self, mut visit: impl FnMut(&mut Shard)) {
         for (database, shards) in self.databases.iter().enumerate() {
             for shard in 0..shards.get().map_or(0, |shards| shards.len()) {
                 let id = ShardId { database: database as u32, shard: shard as u32 };
-                if let Some(mut guard) = self.lock_unless_held(id) {
+                if let Ok(mut guard) = self.lock_unless_held(id, Patience::Nobody) {
                     visit(&mut guard.shard);
                 }
             }
@@ -323,7 +340,7 @@ impl Store {
 
     /// Number of keys in a database, and how many of them have a deadline; as [`Store::visit_each`].
     pub fn key_counts(&self, database: usize) -> (usize, usize) {
-        let guards = self.shards(database).filter_map(|id| self.lock_unless_held(id));
+        let guards = self.shards(database).filter_map(|id| self.lock_unless_held(id, Patience::Nobody).ok());
         guards.fold((0, 0), |(keys, volatile), guard| {
             (keys + guard.shard.len(), volatile + guard.shard.volatile_len())
         })
@@ -332,7 +349,7 @@ impl Store {
     /// The milliseconds that a key with a deadline in a database has left on the average, as far as a sample tells.
     pub fn average_time_left(&self, database: usize, now: Deadline) -> u64 {
         let (mut left, mut keys) = (0u64, 0);
-        for guard in self.shards(database).filter_map(|id| self.lock_unless_held(id)) {
+        for guard in self.shards(database).filter_map(|id| self.lock_unless_held(id, Patience::Nobody).ok()) {
             let shard = &guard.shard;
             left = left.saturating_add(shard.time_left(now));
             keys += shard.volatile_len() as u64;

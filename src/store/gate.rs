@@ -1,10 +1,11 @@
 //! The gate: any number of threads run commands at once, or one of them alone.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::long_holds::LongHolds;
+use super::long_holds::{HeldForLong, LongHolds, Patience};
 use crate::lock_order::{self, Held, rank};
 use crate::stand_in;
 
@@ -49,11 +50,23 @@ impl Gate {
         Entered { _slot: entered.unwrap_or_else(|| self.slots[slot].lock_number(slot as u64)) }
     }
 
-    /// Enters for a batch, unless a script that runs for long is alone inside.
+    /// Enters for a batch, unless somebody is alone inside for longer than `patience` lasts.
+    ///
+    /// # Errors
+    /// If somebody is.
     #[inline]
-    pub fn enter_unless_held(&self, slot: usize) -> Option<Entered<'_>> {
-        let entered = self.slots[slot].lock_number_unless(slot as u64, || self.holds.has_all());
-        Some(Entered { _slot: entered? })
+    pub fn enter_unless_held(&self, slot: usize, patience: Patience) -> Result<Entered<'_>, HeldForLong> {
+        // Who is alone inside may be there for a moment, while somebody else takes long: one wait tells them apart.
+        let has_waited = Cell::new(false);
+        let is_hopeless = || {
+            let waits_on = patience == Patience::Nobody && !has_waited.replace(true);
+            let patience = if waits_on { Patience::Commands } else { patience };
+            self.holds.are_too_long(patience, LongHolds::has_all)
+        };
+        match self.slots[slot].lock_number_unless(slot as u64, is_hopeless) {
+            Some(entered) => Ok(Entered { _slot: entered }),
+            None => Err(self.holds.reason(LongHolds::has_all)),
+        }
     }
 
     /// Whether a thread could enter at once.
@@ -63,12 +76,16 @@ impl Gate {
 
     /// Waits until no thread is inside, and keeps all others out.  The caller must not be inside.
     ///
-    /// None if a script that runs for long is inside.
-    pub fn enter_exclusive(&self) -> Option<Exclusive<'_>> {
+    /// # Errors
+    /// If somebody is inside for longer than `patience` lasts.
+    pub fn enter_exclusive(&self, patience: Patience) -> Result<Exclusive<'_>, HeldForLong> {
         let lock = |number: usize| {
-            self.slots[number].lock_number_unless(number as u64, || self.holds.has_slot(number))
+            let by_script = |holds: &LongHolds| holds.has_slot(number);
+            let is_hopeless = || self.holds.are_too_long(patience, by_script);
+            let slot = self.slots[number].lock_number_unless(number as u64, is_hopeless);
+            slot.ok_or_else(|| self.holds.reason(by_script))
         };
-        let slots: Option<Vec<_>> = (0..self.slots.len()).map(lock).collect();
-        Some(Exclusive { _slots: slots?, _held: Held::alone() })
+        let slots: Result<Vec<_>, _> = (0..self.slots.len()).map(lock).collect();
+        Ok(Exclusive { _slots: slots?, _held: Held::alone() })
     }
 }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::databases::{ShardGuard, ShardId, Store};
 use super::entries::{Deadline, EntryRef};
 use super::growth::Growth;
-use super::long_holds::Hold;
+use super::long_holds::{HeldForLong, Hold, Patience};
 use super::recency::AccessContext;
 use super::released::{ReadyKey, Released};
 use super::shard::{Key, Shard};
@@ -21,6 +21,8 @@ pub struct Keyspace<'s> {
     pub database: usize,
     /// The time, and how recency is kept.
     pub access: AccessContext,
+    /// For whom it waits that holds what it needs.
+    pub patience: Patience,
     now: Now,
     held: SmallVec<[ShardGuard<'s>; INLINE_LOCKS]>,
     /// No other thread runs commands, so shards may be locked as they are met.
@@ -28,10 +30,6 @@ pub struct Keyspace<'s> {
     released: Released,
     reads: Reads,
 }
-
-/// A script that runs for long holds what a command needs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeldForLong;
 
 /// Reads on behalf of clients.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -49,6 +47,7 @@ impl<'s> Keyspace<'s> {
             store,
             database: 0,
             access,
+            patience: Patience::Commands,
             now,
             held: SmallVec::new(),
             exclusive: false,
@@ -76,44 +75,34 @@ impl<'s> Keyspace<'s> {
     /// Locks one shard: the common case, a command with one key.
     ///
     /// # Errors
-    /// If a script that runs for long holds it.
+    /// If it is held for long.
     #[inline]
     pub fn lock_one_unless_held(&mut self, id: ShardId) -> Result<(), HeldForLong> {
         debug_assert!(self.held.is_empty());
-        self.held.push(self.store.lock_unless_held(id).ok_or(HeldForLong)?);
+        self.held.push(self.store.lock_unless_held(id, self.patience)?);
         Ok(())
     }
 
     /// Locks several shards in the order of their ids.
     ///
     /// # Errors
-    /// If a script that runs for long holds one of them; nothing is locked then.
+    /// If one of them is held for long; nothing is locked then.
     pub fn lock_many_unless_held(&mut self, ids: &mut [ShardId]) -> Result<(), HeldForLong> {
-        let store = self.store;
-        let is_done = self.lock_each(ids, |id| store.lock_unless_held(id));
-        if !is_done {
-            self.unlock();
-        }
-        if is_done { Ok(()) } else { Err(HeldForLong) }
-    }
-
-    /// Locks several shards in the order of their ids, however long that takes.
-    pub fn lock_many(&mut self, ids: &mut [ShardId]) {
-        let store = self.store;
-        self.lock_each(ids, |id| Some(store.lock(id)));
-    }
-
-    /// False if one could not be locked.
-    fn lock_each(&mut self, ids: &mut [ShardId], lock: impl Fn(ShardId) -> Option<ShardGuard<'s>>) -> bool {
         debug_assert!(self.held.is_empty());
         ids.sort_unstable();
         for &id in ids.iter() {
-            if self.held.last().is_none_or(|last| last.id() != id) {
-                let Some(guard) = lock(id) else { return false };
-                self.held.push(guard);
+            if self.held.last().is_some_and(|last| last.id() == id) {
+                continue;
+            }
+            match self.store.lock_unless_held(id, self.patience) {
+                Ok(guard) => self.held.push(guard),
+                Err(reason) => {
+                    self.unlock();
+                    return Err(reason);
+                }
             }
         }
-        true
+        Ok(())
     }
 
     /// What is locked, in the terms of [`LongHolds`](super::LongHolds).
@@ -264,10 +253,10 @@ impl<'s> Keyspace<'s> {
         }
     }
 
-    /// The same as [`Keyspace::with_shard`], unless a script that runs for long holds the shard.
+    /// The same as [`Keyspace::with_shard`], unless the shard is held for long.
     pub fn with_shard_unless_held(&mut self, id: ShardId, visit: impl FnOnce(&mut Shard)) {
         debug_assert!(self.held.is_empty());
-        if let Some(mut guard) = self.store.lock_unless_held(id) {
+        if let Ok(mut guard) = self.store.lock_unless_held(id, Patience::Nobody) {
             visit(guard.shard());
             guard.unlock_into(&mut self.released);
         }
@@ -378,7 +367,7 @@ mod tests {
     #[test]
     fn a_written_key_is_ready_for_the_commands_that_wait_for_it() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
         let mut keyspace = view(&store);
         for (key, waiter) in [(b"awaited", 3), (b"awaited", 2), (b"another", 9)] {
             let hashed = keyspace.store().key(key);
@@ -420,7 +409,7 @@ mod tests {
     #[test]
     fn a_large_object_is_freed_once_its_shard_is_unlocked() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
         let mut keyspace = view(&store);
         let (key, access) = (store.key(b"large"), keyspace.access);
         let limits = crate::store::HashLimits { entries: 0, value: 0 };

@@ -14,7 +14,7 @@
 //! | `released` | the work that a shard leaves for the time after it is unlocked |
 //! | `shard` | the keys behind one lock: every change of a key passes here |
 //! | `strings`, `objects/`, `pinned` | the operations of a shard on each type of value |
-//! | `long_holds`, `gate` | what scripts that run for long hold; the way in for threads that run commands |
+//! | `long_holds`, `gate` | what is held for long; the way in for threads that run commands |
 //! | `databases` | the shards of all databases |
 //! | `keyspace` | a command's view of the store |
 //! | `eviction/` | which key goes when memory runs out |
@@ -57,9 +57,9 @@ pub use gate::{Entered, Exclusive, Gate};
 pub use growth::Growth;
 pub use hash::{PARTS_MAX, SHARD_COUNT};
 pub use interests::{WaiterId, WatchFlag};
-pub use keyspace::{HeldForLong, Keyspace, Reads};
+pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
-pub use long_holds::{Hold, LongHolds};
+pub use long_holds::{HeldForLong, Hold, LongHolds, Patience};
 pub use object::{
     Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,
 };

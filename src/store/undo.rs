@@ -109,12 +109,12 @@ mod tests {
     use super::*;
     use crate::clock::Now;
     use crate::store::recency::Recency;
-    use crate::store::{AccessContext, HashLimits, Lifetime, LifetimeBounds, Store};
+    use crate::store::{AccessContext, HashLimits, Lifetime, LifetimeBounds, Patience, Store};
 
     #[test]
     fn keys_get_back_what_they_held() {
         let store = Store::new(2, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
         let access =
             AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
         let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn large_objects_are_not_kept() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
         let access =
             AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
         let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);

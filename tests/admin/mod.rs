@@ -1,5 +1,6 @@
 //! The descriptions of commands: the page of documentation is current, and Redis describes them alike.
 
+mod command_table;
 mod constant_figures;
 mod figures;
 mod metadata;

@@ -1,7 +1,7 @@
 //! Comparison with real servers: a golden reply is one that they give.
 
 mod golden;
-mod grow;
+pub(crate) mod grow;
 mod payloads;
 mod peer;
 mod random;

@@ -1,8 +1,9 @@
 //! Commands that wait for keys: who is served, what becomes of those who have gone, and many of them on many threads.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use quartet::clock::{Clock, Now};
@@ -11,6 +12,7 @@ use quartet::command::{BlockedCommand, Caller, Flow, Services};
 use quartet::random::Random;
 use quartet::server;
 use quartet::settings::Settings;
+use quartet::store::Hold;
 use quartet::wait::thread_waker;
 use quartet_protocol::resp::Output;
 
@@ -101,18 +103,37 @@ fn digits(number: usize) -> usize {
     number.to_string().len()
 }
 
+/// How many waiters were woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Woken>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
 /// Has a crowd wait, adds something for half of them one by one, and expects each of these to have been told `taken` of its place.
+/// Nobody else is woken: the others cost nothing.
 fn check_crowd(wait: &str, add: &str, taken: impl Fn(usize) -> String) {
     let services = services(still());
     let mut asking = Asking::new(&services, 0);
     let mut crowd: Vec<_> = (0..CROWD).map(|_| asking.wait(wait)).collect();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    for blocked in &mut crowd {
+        let polled = asking.executor.poll_blocked(&mut **blocked, &waker, &mut Output::new());
+        assert!(polled.is_pending());
+    }
     // None of these is anything to wait for.
     for _ in 0..CROWD {
         assert_eq!(asking.reply("SET key string"), "+OK");
         assert_eq!(asking.reply("DEL key"), ":1");
     }
+    assert_eq!(woken.0.load(Relaxed), 0);
     for added in 0..CROWD / 2 {
         assert_eq!(asking.reply(&format!("{add} {added}")), ":1");
+        assert_eq!(woken.0.load(Relaxed), added + 1);
     }
     for (place, blocked) in crowd.iter_mut().enumerate() {
         let expected = (place < CROWD / 2).then(|| taken(place));
@@ -264,4 +285,31 @@ fn elements_of_many_threads_are_popped_once_each() {
         .collect();
     popped.sort_unstable();
     assert_eq!(popped, (0..PAIRS * ELEMENTS).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_goes_back_to_a_key_that_is_held_for_long_goes_back_later() {
+    let services = services(still());
+    let mut asking = Asking::new(&services, 0);
+    let gone = asking.wait("BLPOP key 0");
+    assert_eq!(asking.reply("RPUSH key x"), ":1");
+    let shard = services.store.shard_of(0, services.store.key(b"key").hash);
+    let (held, ended) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let guard = services.store.lock(shard);
+            services.store.holds().note(1, Hold::Shards([shard.number()].into_iter().collect()));
+            held.wait();
+            ended.wait();
+            services.store.holds().forget(1);
+            drop(guard);
+        });
+        held.wait();
+        asking.executor.cancel(gone);
+        asking.executor.end_postponed();
+        ended.wait();
+    });
+    assert_eq!(asking.reply("EXISTS key"), ":0");
+    asking.executor.end_postponed();
+    assert_eq!(asking.reply("LRANGE key 0 -1"), "*1 $1 x");
 }

@@ -8,6 +8,7 @@ mod dumped_values;
 mod former_folders;
 mod hangs;
 mod health;
+mod held_up;
 mod idle_connections;
 mod large_objects;
 mod large_values;

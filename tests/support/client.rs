@@ -102,6 +102,14 @@ impl Client {
         self.read().as_ref().map(text)
     }
 
+    /// Whether bytes of a reply have come, without waiting for them.
+    pub(crate) fn has_answer(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("the socket is open");
+        let has_come = !self.received.is_empty() || self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).expect("the socket is open");
+        has_come
+    }
+
     /// The same connection for another thread, which writes while this one reads.
     pub(crate) fn another_end(&self) -> Client {
         let stream = self.stream.try_clone().expect("the socket is open");

@@ -263,7 +263,7 @@ impl SimulatedConnection {
             return false;
         }
         let waker = Waker::from(Arc::clone(&self.woken));
-        if session.poll_requests(&waker, executor.services().clock.now()).is_pending() {
+        if session.poll_requests(&waker, executor).is_pending() {
             return false;
         }
         let flow = if session.is_behind() {

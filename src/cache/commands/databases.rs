@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[
         name: "dbsize",
         summary: "Returns the number of keys in the database.",
         group: Group::Server,
-        flags: Flags::READONLY.union(Flags::FAST).union(Flags::SELF_LOCKING),
+        flags: Flags::READONLY.union(Flags::FAST).union(Flags::SELF_LOCKING).union(Flags::WALKING),
         handler: Handler::Data(dbsize),
         ..Command::ROW
     },

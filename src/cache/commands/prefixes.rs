@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "O(1) for every call, O(N) for a complete iteration, where N is the number of keys in the database.",
     since: "Quartet 0.1.0",
     group: Group::Generic,
-    flags: Flags::WRITE.union(Flags::SELF_LOCKING),
+    flags: Flags::WRITE.union(Flags::SELF_LOCKING).union(Flags::WALKING),
     handler: Handler::Data(delprefix),
     ..Command::ROW
 }];

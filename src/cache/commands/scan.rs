@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
                      cursor to return back to 0. N is the number of elements inside the collection.",
         since: "2.8.0",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::SELF_LOCKING),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::WALKING),
         handler: Handler::Data(scan),
         ..Command::ROW
     },
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) with N being the number of keys in the database, under the assumption that the key names \
                      in the database and the given pattern have limited length.",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::DANGEROUS),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::WALKING).union(Flags::DANGEROUS),
         handler: Handler::Data(keys),
         ..Command::ROW
     },
@@ -44,7 +44,7 @@ pub const COMMANDS: &[Command] = &[
         name: "randomkey",
         summary: "Returns a random key name from the database.",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::SELF_LOCKING),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::WALKING),
         handler: Handler::Data(randomkey),
         ..Command::ROW
     },

@@ -8,13 +8,13 @@ use super::lookup::{self, Found, FoundKey, check_arguments};
 use super::{BATCH_LIMIT, Workspace, access, instrumentation, transaction, unknown};
 use crate::clock;
 use crate::command::{
-    Call, Caller, CallerState, Client, Flags, Flow, PlacedKey, Replies, Restart, Row, Services, TooMany,
+    Call, Caller, CallerState, Client, Flags, Flow, NotLocked, PlacedKey, Replies, Restart, Row, Services,
     Transaction,
 };
 use crate::metrics::ThreadMetrics;
 use crate::refusal::Refusal;
 use crate::store::eviction;
-use crate::store::{Entered, HeldForLong, Keyspace, ShardId};
+use crate::store::{Entered, HeldForLong, Keyspace, Patience, ShardId};
 
 /// The flags of commands before which memory is looked after: all that may take or change some.
 const MAY_NEED_MEMORY: Flags =
@@ -32,8 +32,9 @@ pub(super) struct BatchExecutor<'t, 's> {
     pub(super) call: Call<'t, 's>,
     /// The client, if the caller is a connection.
     client: Option<&'t mut Client>,
-    /// None while the thread is not inside: only commands that run beside a long script may run then.
-    pub(super) gate: Option<Entered<'s>>,
+    /// An error while the thread is not inside, with the reason if it could not enter: only commands that run beside a long
+    /// script may run then.
+    pub(super) gate: Result<Entered<'s>, HeldForLong>,
     pub(super) metrics: &'s ThreadMetrics,
     shard_ids: Vec<ShardId>,
     /// The keys of a command that has several; the memory of a batch of them is asked for at once.
@@ -43,25 +44,28 @@ pub(super) struct BatchExecutor<'t, 's> {
     has_run: bool,
 }
 
-/// Enters the gate, and makes a view of the store for a batch of the caller.  None if a script that runs for long keeps others
-/// out.
+/// Enters the gate, unless somebody keeps others out for longer than `patience` lasts, and makes a view of the store for a batch of
+/// the caller.
 pub(super) fn enter<'s>(
     services: &'s Services,
     workspace: &mut Workspace,
     leaves_traces: bool,
-) -> (Option<Entered<'s>>, Keyspace<'s>) {
+    patience: Patience,
+) -> (Result<Entered<'s>, HeldForLong>, Keyspace<'s>) {
     workspace.settings.refresh(&services.settings);
     // The time is read inside: entering may have taken long.
-    let gate = services.store.gate().enter_unless_held(workspace.slot);
+    let gate = services.store.gate().enter_unless_held(workspace.slot, patience);
     let now = services.clock.now();
-    (gate, Keyspace::new(&services.store, now, access(&workspace.settings, now, leaves_traces)))
+    let mut keyspace = Keyspace::new(&services.store, now, access(&workspace.settings, now, leaves_traces));
+    keyspace.patience = patience;
+    (gate, keyspace)
 }
 
 impl<'t, 's> BatchExecutor<'t, 's> {
     /// The executor of a batch that has entered the gate, if it could.
     pub(super) fn new(
         services: &'s Services,
-        (gate, keyspace): (Option<Entered<'s>>, &'t mut Keyspace<'s>),
+        (gate, keyspace): (Result<Entered<'s>, HeldForLong>, &'t mut Keyspace<'s>),
         workspace: &'t mut Workspace,
         (caller, client): (&'t mut Caller, Option<&'t mut Client>),
         output: &'t mut Output,
@@ -109,7 +113,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         match found.row {
             Some(row)
                 if self.call.caller.state.is_empty()
-                    && self.gate.is_some()
+                    && self.gate.is_ok()
                     && row.takes(arguments.len())
                     && !(row.command.flags.intersects(MAY_NEED_MEMORY)
                         && self.call.settings.maxmemory != 0) =>
@@ -144,7 +148,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             Replies::On => false,
             Replies::Off | Replies::SkipNext => true,
             // The reply to skip may not have come yet.
-            Replies::SkipThis => self.call.continuation.flow != Flow::Wait,
+            Replies::SkipThis => !matches!(self.call.continuation.flow, Flow::Wait | Flow::HeldUp),
         };
         if is_unwanted {
             self.call.output.truncate(before);
@@ -167,6 +171,12 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             }
             return self.refuse_request(None, unknown::command(arguments));
         };
+        if let Err(HeldForLong::ByCommand) = self.gate
+            && !row.command.flags.contains(Flags::ALLOW_BUSY)
+        {
+            self.call.continuation.flow = Flow::HeldUp;
+            return;
+        }
         if let Err(refusal) = self.check(row, arguments) {
             self.metrics.command(row.id).rejected.add(1);
             return self.refuse_request(Some(row), refusal);
@@ -201,7 +211,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         if state.contains(CallerState::UNAUTHENTICATED) && !flags.contains(Flags::NO_AUTH) {
             return Err(Refusal::NO_AUTHENTICATION);
         }
-        if self.gate.is_none() && !flags.contains(Flags::ALLOW_BUSY) {
+        if self.gate.is_err() && !flags.contains(Flags::ALLOW_BUSY) {
             return Err(self.call.services.busy());
         }
         let in_transaction = state.contains(CallerState::IN_TRANSACTION);
@@ -279,10 +289,8 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.arguments = arguments;
         self.has_run = true;
         if row.command.flags.intersects(LOOKS_FURTHER) {
-            if row.command.flags.contains(Flags::SELF_LOCKING)
-                && !self.call.keyspace.store().holds().is_empty()
-            {
-                return self.refuse_busy();
+            if let Err(reason) = self.may_walk() {
+                return self.hold_up(reason);
             }
             if self.needs_exclusive() {
                 self.call.first_hash = None;
@@ -292,15 +300,22 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.keyspace.database = self.call.caller.database;
         match self.lock(found) {
             Ok(first_hash) => self.call.first_hash = first_hash,
-            Err(HeldForLong) => return self.refuse_busy(),
+            // It does what it can without its keys.
+            Err(HeldForLong::ByScript) if row.command.flags.contains(Flags::ALLOW_BUSY) => {
+                self.call.first_hash = None;
+            }
+            Err(reason) => return self.hold_up(reason),
         }
         if row.command.flags.intersects(MAY_WRITE)
             && self.call.keyspace.has_interests()
-            && self.lock_further() == Err(TooMany)
+            && let Err(reason) = self.lock_further()
         {
             self.call.keyspace.unlock();
             self.call.first_hash = None;
-            return self.exclusively(Self::run_timed);
+            return match reason {
+                NotLocked::TooMany => self.exclusively(Self::run_timed),
+                NotLocked::Held(reason) => self.hold_up(reason),
+            };
         }
         self.run_timed();
         self.unlock();
@@ -314,7 +329,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
 
     /// Locks what the commands write to that wait for keys of this one.
     #[cold]
-    fn lock_further(&mut self) -> Result<(), TooMany> {
+    fn lock_further(&mut self) -> Result<(), NotLocked> {
         let Call { services, keyspace, arguments, row, .. } = &mut self.call;
         if !services.key_waiters.have_further_keys() {
             return Ok(());
@@ -360,8 +375,29 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         });
     }
 
-    /// Refuses the command because of what a script holds that runs for long.
+    /// Whether nothing is held for long that a command meets which looks at all shards one after the other.
+    fn may_walk(&self) -> Result<(), HeldForLong> {
+        let holds = self.call.keyspace.store().holds();
+        if !self.call.row.command.flags.contains(Flags::WALKING) {
+            return Ok(());
+        }
+        if !holds.is_empty() {
+            return Err(HeldForLong::ByScript);
+        }
+        let waits = self.call.keyspace.patience == Patience::Commands || !holds.has_turns();
+        if waits { Ok(()) } else { Err(HeldForLong::ByCommand) }
+    }
+
+    /// Does not run the command, since something that it needs is held for long: it is refused, or run again later.
     #[cold]
+    fn hold_up(&mut self, reason: HeldForLong) {
+        match reason {
+            HeldForLong::ByScript => self.refuse_busy(),
+            HeldForLong::ByCommand => self.call.continuation.flow = Flow::HeldUp,
+        }
+    }
+
+    /// Refuses the command because of what a script holds that runs for long.
     fn refuse_busy(&mut self) {
         let (row, refusal) = (self.call.row, self.call.services.busy());
         self.metrics.command(row.id).rejected.add(1);
@@ -380,15 +416,16 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             || self.transaction().is_some_and(|transaction| transaction.queue.needs_exclusive())
     }
 
-    /// Calls `run` while no other thread is inside the gate; refuses the command if a script does not get out for long.
+    /// Calls `run` while no other thread is inside the gate; holds the command up if somebody does not get out for long.
     #[inline(never)]
     pub(super) fn exclusively(&mut self, run: impl FnOnce(&mut Self)) {
-        self.gate = None;
         let (gate, clock) = (self.call.services.store.gate(), &self.call.services.clock);
-        let exclusive = gate.enter_exclusive();
+        self.gate = Err(HeldForLong::ByCommand);
+        let patience = self.call.keyspace.patience;
+        let exclusive = gate.enter_exclusive(patience);
         self.call.keyspace.set_now(clock.now());
         match &exclusive {
-            Some(_) => {
+            Ok(_) => {
                 self.call.keyspace.database = self.call.caller.database;
                 self.call.keyspace.set_exclusive(true);
                 run(self);
@@ -398,10 +435,10 @@ impl<'t, 's> BatchExecutor<'t, 's> {
                 }
                 self.call.keyspace.set_exclusive(false);
             }
-            None => self.refuse_busy(),
+            Err(reason) => self.hold_up(*reason),
         }
         drop(exclusive);
-        self.gate = gate.enter_unless_held(self.call.slot);
+        self.gate = gate.enter_unless_held(self.call.slot, patience);
         self.call.keyspace.set_now(clock.now());
     }
 
@@ -412,6 +449,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         let store = &self.call.services.store;
         let (arguments, database) = (self.call.arguments, self.call.caller.database);
         let Some(hash) = found.key.as_ref().map(|key| key.hash) else { return Ok(None) };
+        self.gate.as_ref().map_err(|reason| *reason)?;
         debug_assert_eq!(
             Some(hash),
             keys.first_position(arguments).map(|at| store.key(arguments.at(at)).hash)
@@ -454,7 +492,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         keyspace.unlock();
         services.settle(*slot, keyspace);
         keyspace.free_discarded();
-        self.gate = None;
+        self.gate = Err(HeldForLong::ByCommand);
         if let Some(client) = &self.client {
             let (shared, resp) = (&client.shared, client.resp());
             shared.last_active.store(keyspace.now().millis(), Relaxed);

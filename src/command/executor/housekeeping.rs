@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{Executor, access};
 use crate::delivery::AfterBatch;
 use crate::metrics::latency::Event;
+use crate::store::Patience;
 
 /// Ticks after which a thread looks through all that it remembers, while subscriptions come and go.
 const FORGETTING_TICKS: u32 = 50;
@@ -32,8 +33,12 @@ impl Executor {
         self.services.fan_out.deliver(&mut self.workspace.effects);
     }
 
-    /// Ends the waits whose end a script has put off.
+    /// Does what had to be put off because of what was held for long: the ends of waits, and what is given back.
     pub fn end_postponed(&mut self) {
+        if self.services.key_waiters.has_postponed() {
+            // Where this thread may not go the work waits on.
+            self.visit(|services, keyspace, _| services.key_waiters.do_postponed(keyspace));
+        }
         if !self.services.store.holds().has_all() {
             let postponed = std::mem::take(&mut *self.services.postponed.lock());
             postponed.into_iter().for_each(|blocked| self.cancel(blocked));
@@ -48,7 +53,8 @@ impl Executor {
             return 0;
         }
         self.workspace.settings.refresh(&services.settings);
-        let Some(gate) = services.store.gate().enter_unless_held(self.workspace.slot) else { return 0 };
+        let gate = services.store.gate().enter_unless_held(self.workspace.slot, Patience::Nobody);
+        let Ok(gate) = gate else { return 0 };
         let began = services.clock.now();
         let access = access(&self.workspace.settings, began, true);
         let (removed, memory) = services.store.expire_due(self.share, &mut self.expiry_cursor, &access);
@@ -77,7 +83,8 @@ impl Executor {
     pub fn evict(&mut self) -> bool {
         let services = &*self.services;
         self.workspace.settings.refresh(&services.settings);
-        let Some(_gate) = services.store.gate().enter_unless_held(self.workspace.slot) else { return false };
+        let gate = services.store.gate().enter_unless_held(self.workspace.slot, Patience::Nobody);
+        let Ok(_gate) = gate else { return false };
         let access = access(&self.workspace.settings, services.clock.now(), true);
         self.eviction.step(&services.store, &self.workspace.settings, &mut self.workspace.random, &access)
     }

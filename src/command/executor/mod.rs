@@ -35,12 +35,12 @@ use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, Snapshot};
 use crate::store::eviction;
-use crate::store::{AccessContext, Keyspace};
+use crate::store::{AccessContext, Keyspace, Patience};
 use crate::wait::Lost;
 use batch::BatchExecutor;
 
 pub use nested::{Executed, Inside};
-pub use transaction::Queue;
+pub use transaction::{Queue, discarded};
 
 /// Requests taken together.  More would not hide more latency and would let one client hold the thread longer.
 pub const BATCH_LIMIT: usize = 32;
@@ -195,7 +195,8 @@ impl Executor {
     ) -> Flow {
         let Executor { services, workspace, .. } = self;
         let found = lookup::find(services, caller.database, arguments);
-        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
+        let patience = patience_of(client.is_some());
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces, patience);
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, client), output);
         batch.run(arguments, &found);
@@ -213,12 +214,12 @@ impl Executor {
     ) -> Ran {
         if requests.len() == 1 {
             let flow = self.run_one(caller, Some(client), requests.arguments(0, buffer), output);
-            return Ran { done: 1, flow };
+            return Ran { done: usize::from(flow != Flow::HeldUp), flow };
         }
         let Executor { services, workspace, .. } = self;
         let mut found = SmallVec::new();
         lookup::find_batch(services, caller.database, requests, buffer, &mut found);
-        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces, patience_of(true));
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, Some(client)), output);
         let (mut done, mut asked_for) = (0, 0);
@@ -227,7 +228,7 @@ impl Executor {
                 asked_for = lookup::prefetch_parts(&services.store, requests, buffer, &found, done);
             }
             batch.run(requests.arguments(done, buffer), &found[done]);
-            done += 1;
+            done += usize::from(batch.flow() != Flow::HeldUp);
         }
         Ran { done, flow: batch.finish() }
     }
@@ -242,7 +243,8 @@ impl Executor {
     ) -> Flow {
         output.set_version(caller.version);
         let Executor { services, workspace, .. } = self;
-        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
+        let (gate, mut keyspace) =
+            batch::enter(services, workspace, caller.leaves_traces, patience_of(false));
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, None), output);
         batch.run_transaction(requests);
@@ -313,7 +315,7 @@ impl Executor {
         blocked.poll(waker, output, &mut self.workspace.continuation)
     }
 
-    /// Ends the waiting of a command: later, if a script keeps this thread from the store for long.
+    /// Ends the waiting of a command: later, if somebody keeps this thread from the store for long.
     pub fn cancel(&mut self, blocked: Box<dyn BlockedCommand>) {
         if self.visit(|services, keyspace, effects| blocked.cancel(services, keyspace, effects)).is_none() {
             self.services.postponed.lock().push(blocked);
@@ -321,17 +323,17 @@ impl Executor {
     }
 
     /// Ends the waiting of a command without an answer; false if its answer is on its way, which is then to be polled for, or
-    /// if a script keeps this thread from the store for long.
+    /// if somebody keeps this thread from the store for long.
     pub fn cut_short(&mut self, blocked: &mut dyn BlockedCommand) -> bool {
         let cut = self.visit(|services, keyspace, effects| blocked.cut_short(services, keyspace, effects));
         cut.unwrap_or(false)
     }
 
-    /// Lets `step` work on the store within the gate, without a command; none if a script keeps this thread out for long.
+    /// Lets `step` work on the store within the gate, without a command; none if somebody keeps this thread out for long.
     fn visit<R>(&mut self, step: impl FnOnce(&Services, &mut Keyspace<'_>, &mut Effects) -> R) -> Option<R> {
         let Executor { services, workspace, .. } = self;
-        let (gate, mut keyspace) = batch::enter(services, workspace, true);
-        let gate = gate?;
+        let (gate, mut keyspace) = batch::enter(services, workspace, true, Patience::Nobody);
+        let gate = gate.ok()?;
         let result = step(services, &mut keyspace, &mut workspace.effects);
         services.key_waiters.serve(&mut keyspace);
         services.settle(workspace.slot, &mut keyspace);
@@ -345,7 +347,7 @@ impl Executor {
     pub fn disconnect(&mut self, client: &mut Client) {
         let Executor { services, workspace, .. } = self;
         // A script that keeps this thread out holds nothing that is needed here.
-        let (gate, mut keyspace) = batch::enter(services, workspace, true);
+        let (gate, mut keyspace) = batch::enter(services, workspace, true, Patience::Commands);
         client.forget_transaction(&mut keyspace);
         for service in services.rows {
             (service.disconnect)(services, client, keyspace.now(), &mut workspace.effects);
@@ -355,6 +357,11 @@ impl Executor {
         services.fan_out.deliver(&mut workspace.effects);
         services.clients.disconnect(client.shared.id, services.clock.now().millis());
     }
+}
+
+/// For whom the commands of a caller wait: those of a connection are run again later if something is held for long.
+fn patience_of(is_connection: bool) -> Patience {
+    if is_connection { Patience::Nobody } else { Patience::Commands }
 }
 
 /// How the commands of a caller touch keys at this time.

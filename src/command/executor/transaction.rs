@@ -9,7 +9,9 @@ use quartet_protocol::resp::{Arguments, OwnedArguments};
 use super::batch::BatchExecutor;
 use super::lookup;
 use crate::clock;
-use crate::command::{Call, Client, Flags, Handler, LongRequest, PlacedKey, Row, database_number};
+use crate::command::{
+    Call, Client, Flags, Flow, Handler, LongRequest, NotLocked, PlacedKey, Row, database_number,
+};
 use crate::refusal::Refusal;
 use crate::store::{HeldForLong, ShardId};
 
@@ -69,8 +71,8 @@ impl Queue {
     /// Locks the shards of all keys of the queue, and `shards` too, unless `call` has the store alone.
     ///
     /// # Errors
-    /// If a script that runs for long holds one of them; the queue cannot run.
-    pub fn lock(&self, call: &mut Call<'_, '_>, mut shards: Vec<ShardId>) -> Result<(), Refusal> {
+    /// If one of them is held for long; the queue cannot run.
+    pub fn lock(&self, call: &mut Call<'_, '_>, mut shards: Vec<ShardId>) -> Result<(), HeldForLong> {
         if call.keyspace.is_exclusive() {
             return Ok(());
         }
@@ -91,22 +93,30 @@ impl Queue {
                 database = selected;
             }
         }
-        let locked = call.keyspace.lock_many_unless_held(&mut shards);
-        locked.map_err(|HeldForLong| discarded(&call.services.busy()))?;
-        if call.services.key_waiters.have_further_keys() {
-            // Of too many further keys some are locked once the queue has run, by `KeyWaiters::serve`.
-            let _ = call.services.key_waiters.lock_further(call.keyspace, &shards, &keys);
+        call.keyspace.lock_many_unless_held(&mut shards)?;
+        if !call.services.key_waiters.have_further_keys() {
+            return Ok(());
         }
-        Ok(())
+        match call.services.key_waiters.lock_further(call.keyspace, &shards, &keys) {
+            // Of too many further keys some are locked once the queue has run, by `KeyWaiters::serve`.
+            Ok(()) | Err(NotLocked::TooMany) => Ok(()),
+            Err(NotLocked::Held(reason)) => Err(reason),
+        }
     }
 
     /// Runs the queue, whose shards are locked, inside `call`, and writes an array of the replies.  Time stands still.
     /// After a crash everything that its commands have appended to the journal is there, or nothing.
+    ///
+    /// Once the replies of a connection are beyond the hard limit of `client-output-buffer-limit`, they are dropped, the rest of the
+    /// queue runs without, and the connection ends, as in Redis.
     pub fn run(&self, call: &mut Call<'_, '_>, mut client: Option<&mut Client>) {
         let services = call.services;
         let groups = services.journal.groups();
         let _turn = (self.is_journaled && !call.keyspace.is_exclusive()).then(|| groups.turn());
         let _group = self.is_journaled.then(|| groups.open());
+        let limit = client.as_ref().map_or(0, |_| call.settings.client_output_buffer_limit.normal.hard);
+        let (before, length) = (call.output.mark(), call.output.len());
+        let mut is_over_limit = false;
         call.output.array(self.commands.len());
         let may_block = std::mem::replace(&mut call.caller.may_block, false);
         let mut ticks = clock::ticks();
@@ -115,6 +125,15 @@ impl Queue {
                 arguments.shared().map(|buffer| LongRequest { buffer: buffer.clone(), copied: Vec::new() });
             let row = &call.services.commands.rows()[*id];
             call.run_nested(row, client.as_deref_mut(), arguments.as_arguments(), &mut ticks);
+            is_over_limit |= limit > 0 && call.output.len() - length > limit;
+            if is_over_limit {
+                call.output.truncate(before);
+                call.continuation.forget_held(length);
+            }
+        }
+        if is_over_limit {
+            tracing::info!(address = %call.caller.address, reason = "output buffer limit reached", "closing");
+            call.continuation.flow = Flow::Close;
         }
         call.caller.may_block = may_block;
         call.caller.request = None;
@@ -124,7 +143,7 @@ impl Queue {
 }
 
 /// The refusal of a transaction that did not begin.
-pub(super) fn discarded(reason: &Refusal) -> Refusal {
+pub fn discarded(reason: &Refusal) -> Refusal {
     let reason = reason.text().strip_prefix(b"ERR ").unwrap_or(reason.text());
     Refusal::new([b"EXECABORT Transaction discarded because of: ", reason].concat())
 }
@@ -132,7 +151,7 @@ pub(super) fn discarded(reason: &Refusal) -> Refusal {
 impl<'s> BatchExecutor<'_, 's> {
     /// See [`Executor::run_transaction`](super::Executor::run_transaction).
     pub(super) fn run_transaction(&mut self, requests: &[OwnedArguments]) {
-        if self.gate.is_none() {
+        if self.gate.is_err() {
             return self.refuse(&discarded(&self.call.services.busy()));
         }
         let mut queue = Queue::default();
@@ -174,7 +193,7 @@ impl<'s> BatchExecutor<'_, 's> {
         self.metrics.command(self.call.row.id).calls.add(1);
         match queue.lock(&mut self.call, Vec::new()) {
             Ok(()) => queue.run(&mut self.call, None),
-            Err(refusal) => self.refuse(&refusal),
+            Err(_) => self.refuse(&discarded(&self.call.services.busy())),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use foldhash::fast::RandomState;
 
 use super::{KeyWaiters, Registered, Table};
-use crate::store::{Keyspace, ShardId, Store};
+use crate::store::{HeldForLong, Keyspace, ShardId, Store};
 
 /// Most further keys whose shards are locked for a command; for more it runs alone.
 pub const FURTHER_KEYS_MAX: usize = 16;
@@ -20,9 +20,14 @@ pub type PlacedKey = (usize, Box<[u8]>);
 /// For each key that is waited for, the keys that its waiters write to, with how many of them do.
 pub(super) type FurtherKeys = HashMap<PlacedKey, BTreeMap<Box<[u8]>, usize>, RandomState>;
 
-/// There are too many further keys to lock them all.
+/// Why further keys are not locked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooMany;
+pub enum NotLocked {
+    /// There are too many of them.  What was locked before is.
+    TooMany,
+    /// One of them, or of what was locked before, is held for long.  Nothing is locked.
+    Held(HeldForLong),
+}
 
 impl KeyWaiters {
     /// Whether any waiter writes to a further key.  One that waits for a key is seen by whoever has locked the key's shard.
@@ -35,13 +40,13 @@ impl KeyWaiters {
     /// to in turn.  `shards`, those of the keys among them, are locked already, and stay so.
     ///
     /// # Errors
-    /// If there are too many of them; then only `shards` are locked.
+    /// If there are too many of them, or one is held for long.
     pub fn lock_further(
         &self,
         keyspace: &mut Keyspace<'_>,
         shards: &[ShardId],
         keys: &[PlacedKey],
-    ) -> Result<(), TooMany> {
+    ) -> Result<(), NotLocked> {
         let store = keyspace.store();
         for _ in 0..ROUNDS_MAX {
             let further = self.further_shards(store, keys)?;
@@ -49,14 +54,15 @@ impl KeyWaiters {
                 return Ok(());
             }
             keyspace.unlock();
-            keyspace.lock_many(&mut [shards, &further].concat());
+            let all = &mut [shards, &further].concat();
+            keyspace.lock_many_unless_held(all).map_err(NotLocked::Held)?;
         }
         keyspace.unlock();
-        keyspace.lock_many(&mut shards.to_vec());
-        Err(TooMany)
+        keyspace.lock_many_unless_held(&mut shards.to_vec()).map_err(NotLocked::Held)?;
+        Err(NotLocked::TooMany)
     }
 
-    fn further_shards(&self, store: &Store, keys: &[PlacedKey]) -> Result<Vec<ShardId>, TooMany> {
+    fn further_shards(&self, store: &Store, keys: &[PlacedKey]) -> Result<Vec<ShardId>, NotLocked> {
         let table = self.table.lock();
         let mut found = BTreeSet::new();
         let mut unseen = keys.to_vec();
@@ -67,7 +73,7 @@ impl KeyWaiters {
                     unseen.push((key.0, name.clone()));
                 }
                 if found.len() > FURTHER_KEYS_MAX {
-                    return Err(TooMany);
+                    return Err(NotLocked::TooMany);
                 }
             }
         }

@@ -21,7 +21,7 @@ use foldhash::fast::RandomState;
 use crate::lock_order::{Mutex, rank};
 use crate::store::{Key, Keyspace, ReadyKey, ValueType, WaiterId};
 use further::FurtherKeys;
-pub use further::{FURTHER_KEYS_MAX, PlacedKey, TooMany};
+pub use further::{FURTHER_KEYS_MAX, NotLocked, PlacedKey};
 
 /// What serves a command that waits for keys to be written.
 pub trait Servable: Send {
@@ -71,7 +71,12 @@ pub struct KeyWaiters {
     table: Mutex<Table, { rank::KEY_WAITERS }>,
     /// How many of them write to a further key.
     with_further_key: AtomicUsize,
+    /// What is to be done once shards are held no longer for long.
+    postponed: Mutex<Vec<Postponed>, { rank::POSTPONED_WORK }>,
 }
+
+/// Work on keys of which one lies in a shard that is held for long.
+type Postponed = Box<dyn FnOnce(&KeyWaiters, &mut Keyspace<'_>) + Send>;
 
 /// Commands that were served and do not know it yet: [`KeyWaiters::finish`] tells them once no shard is locked.
 #[derive(Default)]
@@ -181,7 +186,11 @@ impl KeyWaiters {
         let mut shards = vec![store.shard_of(keyspace.database, key.hash)];
         let mut served = Served::default();
         loop {
-            keyspace.lock_many(&mut shards.clone());
+            if keyspace.lock_many_unless_held(&mut shards.clone()).is_err() {
+                let ready = ready.clone();
+                self.postpone(Box::new(move |waiters, keyspace| waiters.serve_key(&ready, keyspace)));
+                break;
+            }
             let step = loop {
                 match self.serve_first(&key, keyspace) {
                     Step::Served(registered) => served.0.push(registered),
@@ -195,6 +204,22 @@ impl KeyWaiters {
             shards.push(store.shard_of(keyspace.database, store.key(&further).hash));
         }
         self.finish(served, keyspace);
+    }
+
+    /// Leaves work to [`KeyWaiters::do_postponed`], which is called some times a second.
+    pub(super) fn postpone(&self, work: Postponed) {
+        self.postponed.lock().push(work);
+    }
+
+    /// Whether [`KeyWaiters::do_postponed`] has something to try.
+    pub fn has_postponed(&self) -> bool {
+        !self.postponed.lock().is_empty()
+    }
+
+    /// Does what had to be put off, as far as that is possible now.  No shard may be locked.
+    pub fn do_postponed(&self, keyspace: &mut Keyspace<'_>) {
+        let works = std::mem::take(&mut *self.postponed.lock());
+        works.into_iter().for_each(|work| work(self, keyspace));
     }
 
     /// Serves the command that has waited longest for a key whose shard is locked.

@@ -13,7 +13,7 @@ use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::store::eviction;
-use crate::store::{AccessContext, HeldForLong, Key, Keyspace};
+use crate::store::{AccessContext, Key, Keyspace, Patience};
 
 /// The context of one thread's endpoints.  Cheap to clone.
 ///
@@ -132,7 +132,22 @@ impl Context {
         })
     }
 
-    /// Runs `step` with nothing locked: for scans of the store shard by shard, and for services that lock themselves.
+    /// Runs `step` with nothing locked: for services that lock themselves.
+    ///
+    /// # Errors
+    /// If a script that runs for long is alone at the store.
+    pub fn unlocked<R>(
+        &self,
+        database: usize,
+        step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+    ) -> Result<R, Problem> {
+        self.enter(|visit| {
+            visit.keyspace.database = database;
+            Ok(step(visit))
+        })
+    }
+
+    /// Runs `step` with nothing locked: for scans of the store shard by shard.
     ///
     /// # Errors
     /// If a script that runs for long holds keys.
@@ -140,10 +155,7 @@ impl Context {
         if !self.0.services.store.holds().is_empty() {
             return Err(Problem::new(problems::BUSY));
         }
-        self.enter(|visit| {
-            visit.keyspace.database = database;
-            Ok(step(visit))
-        })
+        self.unlocked(database, step)
     }
 
     /// Runs `step` while no other thread is at the store, for steps that touch all keys and must be seen whole.  Shards are locked
@@ -156,8 +168,8 @@ impl Context {
         database: usize,
         step: impl FnOnce(&mut Visit<'_, '_>) -> R,
     ) -> Result<R, Problem> {
-        let gate = self.0.services.store.gate().enter_exclusive();
-        let gate = gate.ok_or_else(|| Problem::new(problems::BUSY))?;
+        let gate = self.0.services.store.gate().enter_exclusive(Patience::Commands);
+        let gate = gate.map_err(|_| Problem::new(problems::BUSY))?;
         Ok(self.run(gate, |visit| {
             visit.keyspace.set_exclusive(true);
             visit.keyspace.database = database;
@@ -166,8 +178,8 @@ impl Context {
     }
 
     fn enter<R>(&self, step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, Problem>) -> Result<R, Problem> {
-        let gate = self.0.services.store.gate().enter_unless_held(self.0.slot);
-        self.run(gate.ok_or_else(|| Problem::new(problems::BUSY))?, step)
+        let gate = self.0.services.store.gate().enter_unless_held(self.0.slot, Patience::Commands);
+        self.run(gate.map_err(|_| Problem::new(problems::BUSY))?, step)
     }
 
     /// Runs `step` inside `gate`, then leaves it and delivers the step's effects.
@@ -203,5 +215,5 @@ fn lock(visit: &mut Visit<'_, '_>, database: usize, keys: &[&[u8]]) -> Result<()
         [key] => visit.keyspace.lock_one_unless_held(shard(key)),
         keys => visit.keyspace.lock_many_unless_held(&mut keys.iter().map(shard).collect::<Vec<_>>()),
     };
-    locked.map_err(|HeldForLong| Problem::new(problems::BUSY))
+    locked.map_err(|_| Problem::new(problems::BUSY))
 }

@@ -66,6 +66,7 @@ impl From<LimitError> for Refusal {
             LimitError::UnequalCosts => {
                 Refusal::new("ERR UPTO takes the same from all: the costs must be equal")
             }
+            LimitError::Held => Refusal::BUSY_SCRIPT,
             LimitError::NotSlots(name) => Refusal::new(format!(
                 "ERR the policy '{name}' is not one limit with the algorithm concurrency"
             )),

@@ -36,7 +36,7 @@ fn run<'o, O: Operation<'o>>(
 ) -> Result<O::Answer, Problem> {
     let services = context.services();
     Ok(context
-        .walk(0, |visit| services.run_limit(operation, policies, &mut visit.keyspace, visit.slot))??)
+        .unlocked(0, |visit| services.run_limit(operation, policies, &mut visit.keyspace, visit.slot))??)
 }
 
 /// Makes a change of an operator, and returns how many entries it changed once the disk has the change.
@@ -64,6 +64,7 @@ impl From<LimitError> for Problem {
             LimitError::UnequalCosts => {
                 Problem::invalid("cost", "the same in all checks, since `upto` takes the same from all")
             }
+            LimitError::Held => Problem::new(problems::BUSY),
             LimitError::NotSlots(name) => Problem::invalid(
                 "policy",
                 format!("one limit with the algorithm concurrency, which {name} is not"),

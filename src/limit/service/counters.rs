@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::clock::{Clock, Now};
 use crate::limit::algorithm::{NANOS_PER_MILLI, Nanos};
-use crate::limit::counters::{Changed, CounterStore, Counters, NotACounter};
+use crate::limit::counters::{Changed, CounterStore, Counters, Held, NotACounter};
 use crate::limit::nanos;
 use crate::store::{Deadline, Key, Keyspace, ShardId, Store};
 
@@ -29,12 +29,12 @@ impl<'k, 's> StoredCounters<'k, 's> {
 }
 
 impl CounterStore for StoredCounters<'_, '_> {
-    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>) {
+    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>) -> Result<(), Held> {
         self.database = database;
         let store = self.keyspace.store();
         let mut shards: SmallVec<[ShardId; INLINE_SHARDS]> =
             names.map(|name| store.shard_of(database, store.key(name).hash)).collect();
-        self.keyspace.lock_many(&mut shards);
+        self.keyspace.lock_many_unless_held(&mut shards).map_err(|_| Held)
     }
 
     fn time(&self) -> Nanos {

@@ -9,7 +9,7 @@ use crate::limit::operation::{LimitError, Operation};
 use crate::limit::policies::Table;
 use crate::limit::queue::QueuedAnswer;
 use crate::limit::{millis_of, nanos};
-use crate::store::{AccessContext, Keyspace};
+use crate::store::{AccessContext, Keyspace, Patience};
 use crate::wait::Ticket;
 
 /// How many reservations and how many waiters are looked at before the time is read again.
@@ -36,7 +36,11 @@ impl Services {
         keyspace: &mut Keyspace<'_>,
         thread: usize,
     ) -> Result<O::Answer, LimitError> {
-        self.with_limiter(policies, keyspace, thread, |limiter| limiter.run(operation))
+        // It has begun already, so it waits here for commands that hold its counters.
+        let patience = std::mem::replace(&mut keyspace.patience, Patience::Commands);
+        let answer = self.with_limiter(policies, keyspace, thread, |limiter| limiter.run(operation));
+        keyspace.patience = patience;
+        answer
     }
 
     /// Tells the limiter whether there is memory for more counters: after the setting or their memory has changed.
@@ -80,23 +84,32 @@ impl Services {
             return self.alarm.set(now.after(CLOSED_PAUSE).millis());
         }
         let (timestamp, limits) = (nanos(now), &self.limits);
+        let mut held = Vec::new();
         for _ in 0..STEPS_MAX {
-            let Some(reservation) = limits.reservations.close_due(timestamp) else { break };
-            let ended = self.at_gate(now, reservation.database, |limiter| limiter.expire(&reservation));
-            if ended.is_err() {
-                tracing::warn!(
+            let Some((id, reservation)) = limits.reservations.close_due(timestamp) else { break };
+            match self.at_gate(now, reservation.database, |limiter| limiter.expire(&reservation)) {
+                Ok(()) => {}
+                Err(LimitError::Held) => held.push((id, reservation)),
+                Err(_) => tracing::warn!(
                     "a reservation could not be given back: a key of its counters holds something else"
-                );
+                ),
             }
         }
+        let mut unclaimed = Vec::new();
         while let Some(check) = limits.queue.take_unclaimed() {
-            self.at_gate(now, check.database, |limiter| limiter.take_back(&check));
+            if self.at_gate(now, check.database, |limiter| limiter.take_back(&check)).is_err() {
+                unclaimed.push(check);
+            }
         }
+        let is_held_up = !held.is_empty() || !unclaimed.is_empty();
+        held.into_iter().for_each(|(id, reservation)| limits.reservations.open(id, reservation));
+        unclaimed.into_iter().for_each(|check| limits.queue.put_unclaimed(check));
         for _ in 0..STEPS_MAX {
             let Some(waiter) = limits.queue.due(timestamp) else { break };
             self.at_gate(now, waiter.check.database, |limiter| limiter.serve(&waiter));
         }
-        self.set_alarm(limits.next_due());
+        let due = if is_held_up { Some(nanos(now.after(CLOSED_PAUSE))) } else { limits.next_due() };
+        self.set_alarm(due);
     }
 
     fn set_alarm(&self, due: Option<u64>) {
@@ -133,6 +146,7 @@ impl Services {
         let access = AccessContext::of(&self.settings.current(), now);
         let mut keyspace = Keyspace::new(&self.store, now, access);
         keyspace.database = database;
+        keyspace.patience = Patience::Nobody;
         let policies = self.limits.policies.load();
         let result = self.with_limiter(&policies, &mut keyspace, slot, step);
         keyspace.unlock();

@@ -7,7 +7,7 @@ use super::{SECOND, START, limit, policy};
 use crate::limit::Limits;
 use crate::limit::admission::CheckAnswer;
 use crate::limit::algorithm::{Gcra, NANOS_PER_MILLI, Nanos};
-use crate::limit::counters::{CounterStore, Counters, NotACounter};
+use crate::limit::counters::{CounterStore, Counters, Held, NotACounter};
 use crate::limit::definition::Definition;
 use crate::limit::limiter::Limiter;
 use crate::limit::operation::{
@@ -35,9 +35,10 @@ impl Databases {
 }
 
 impl CounterStore for &mut Databases {
-    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>) {
+    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>) -> Result<(), Held> {
         assert!(self.locked.is_none(), "an operation locks once");
         self.locked = Some((database, names.map(<[u8]>::to_vec).collect()));
+        Ok(())
     }
 
     fn time(&self) -> Nanos {
@@ -136,13 +137,13 @@ impl House {
     /// Does everything that is due by now.
     fn advance(&mut self) {
         while let Some(check) = self.limits.queue.take_unclaimed() {
-            with!(self, limiter => limiter.take_back(&check));
+            with!(self, limiter => limiter.take_back(&check)).expect("nothing is held for long");
         }
         while let Some(waiter) = self.limits.queue.due(self.databases.now) {
             with!(self, limiter => limiter.serve(&waiter));
         }
         let now = self.databases.now;
-        while let Some(reservation) = self.limits.reservations.close_due(now) {
+        while let Some((_, reservation)) = self.limits.reservations.close_due(now) {
             self.database = reservation.database;
             with!(self, limiter => limiter.expire(&reservation)).expect("its counters are counters");
         }

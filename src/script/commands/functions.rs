@@ -238,6 +238,9 @@ fn kill(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    if call.services.supervisor.has_long(Kind::Script) {
+        return Err(Refusal::BUSY_SCRIPT);
+    }
     let table = call.services.scripts.libraries.load();
     let output = &mut *call.output;
     output.map(2);

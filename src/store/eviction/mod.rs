@@ -11,6 +11,7 @@ mod victim_search;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::store::databases::Store;
+use crate::store::long_holds::Patience;
 use crate::store::recency::AccessContext;
 use method::method;
 use victim_search::VictimSearch;
@@ -83,7 +84,7 @@ impl Housekeeping {
         self.databases_to_tidy = database;
         for id in store.shards(database) {
             // One that is left out adapts when it evicts.
-            let Some(mut guard) = store.lock_unless_held(id) else { continue };
+            let Ok(mut guard) = store.lock_unless_held(id, Patience::Nobody) else { continue };
             guard.shard().adapt(access);
             store.add_memory(guard.unlock().growth);
         }

@@ -9,6 +9,7 @@ use crate::random::Random;
 use crate::store::databases::{ShardId, Store};
 use crate::store::entries::Deadline;
 use crate::store::hash::SHARD_COUNT;
+use crate::store::long_holds::Patience;
 use crate::store::recency::{AccessContext, Member, UNTRIED_ODDS, merit};
 use crate::store::shard::Shard;
 
@@ -161,7 +162,7 @@ impl<'h> VictimSearch<'h> {
     /// Locks a shard for `act`.  If keys had expired there, these go instead, and true is returned.  Nothing happens if a
     /// script that runs for long holds it.
     fn visit(&mut self, id: ShardId, act: impl FnOnce(&mut Shard, &mut Vec<u8>)) -> bool {
-        let Some(mut guard) = self.store.lock_unless_held(id) else { return false };
+        let Ok(mut guard) = self.store.lock_unless_held(id, Patience::Nobody) else { return false };
         let expired = guard.shard().expire_due(self.access, EXPIRED_PER_VISIT) > 0;
         if !expired {
             act(guard.shard(), &mut self.key);

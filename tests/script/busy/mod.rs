@@ -1,7 +1,9 @@
 //! Scripts that run for long: what others are served meanwhile, and how such scripts end.
 
+mod commands;
 mod ends;
 mod others;
+mod timers;
 
 use crate::support::client::{Client, request};
 use crate::support::process::{Server, wait_for};
