@@ -1,6 +1,7 @@
 //! How a connection goes on after its commands.
 
 use super::{BlockedCommand, HeldReply};
+use crate::clock::Now;
 use crate::random::Random;
 
 /// How a connection goes on after its commands: its session's next steps, beside writing the replies.
@@ -12,6 +13,8 @@ pub struct Continuation {
     pub blocked: Option<Box<dyn BlockedCommand>>,
     /// The command has undone what it did, and is to be run again with the store alone.
     pub restart: Option<Restart>,
+    /// When the command began that is run again, until that happens.
+    pub began: Option<Now>,
     /// Replies that wait for the disk.
     pub held: Vec<HeldReply>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quartet_protocol::rdb::{self, LibraryFault, read_libraries};
 
 use super::engine::{Engine, LibraryLimits, LibraryRun, Registered};
-use super::libraries::{ALL_CODE_MAX, CODE_MAX, Change, Header, Joining, LIBRARIES_MAX, Library};
+use super::libraries::{ALL_CODE_MAX, CODE_MAX, Change, Header, Joining, LIBRARIES_MAX, Library, Table};
 use super::running::with_engine;
 use crate::command::Call;
 use crate::refusal::Refusal;
@@ -67,7 +67,7 @@ pub(super) fn restore(
         })
     })?;
     // Libraries of one payload have to fit together, whatever becomes of the others.
-    let mut alone = super::libraries::Table::default();
+    let mut alone = Table::default();
     let mut news = Vec::new();
     for code in codes {
         // Compiling, and joining the others, take time in which the library's own is not looked at.
@@ -75,7 +75,7 @@ pub(super) fn restore(
             return Err(Refusal::new("ERR FUNCTION RESTORE timeout"));
         }
         let new = run_new(call, &Header::read(&code)?, &code)?;
-        alone = alone.after(&Change::Load { library: Arc::clone(&new.0), replaces: false })?;
+        alone.join(&new.0)?;
         news.push(new);
     }
     let restored = news.iter().map(|(library, _)| Arc::clone(library)).collect();

@@ -15,13 +15,13 @@ use crate::support::process::Server;
 /// A client of a server of its own.
 struct Scripts {
     client: Client,
-    _server: Server,
+    server: Server,
 }
 
 impl Scripts {
     fn start(arguments: &[&str]) -> Scripts {
         let server = Server::quartet(arguments);
-        Scripts { client: Client::connect(server.address()), _server: server }
+        Scripts { client: Client::connect(server.address()), server }
     }
 
     /// The reply to a script without keys, as text.

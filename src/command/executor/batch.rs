@@ -373,6 +373,8 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             batch.call.keyspace.set_now(now);
             batch.run_timed();
         });
+        // It was not run again if a script did not let it.
+        self.call.continuation.began = None;
     }
 
     /// Whether nothing is held for long that a command meets which looks at all shards one after the other.

@@ -35,9 +35,13 @@ pub(super) struct Ended {
 #[inline]
 pub(super) fn run(call: &mut Call<'_, '_>, client: Option<&mut Client>, ticks: &mut u64) -> Ended {
     let counters = call.services.metrics.thread(call.slot).command(call.row.id);
+    let flags = call.row.command.flags;
+    if flags.contains(Flags::RUNS_SCRIPT) {
+        return run_restartable(call, client, counters, ticks);
+    }
     counters.calls.add(1);
-    let is_quick = call.row.command.flags.intersects(QUICK)
-        && !(0..QUICK_MICROS).contains(&call.settings.slowlog_log_slower_than);
+    let is_quick =
+        flags.intersects(QUICK) && !(0..QUICK_MICROS).contains(&call.settings.slowlog_log_slower_than);
     if !is_quick || counters.calls.get() % TIMING_SAMPLE == 1 {
         return run_timed(call, client, counters, is_quick, ticks);
     }
@@ -67,6 +71,29 @@ fn run_timed(
     // A sample stands for those since the last one.
     let weight = if is_quick && counters.calls.get() > 1 { TIMING_SAMPLE } else { 1 };
     note(call, counters, now, micros, weight);
+    *ticks = clock::ticks();
+    Ended { failed, ended: Some(now) }
+}
+
+/// As [`run_timed`], for a command that may undo what it did and be run again.  Both runs are one call, which takes as long as
+/// both.
+#[inline(never)]
+fn run_restartable(
+    call: &mut Call<'_, '_>,
+    client: Option<&mut Client>,
+    counters: &CommandCounters,
+    ticks: &mut u64,
+) -> Ended {
+    let services = call.services;
+    let began = call.continuation.began.take().unwrap_or_else(|| services.clock.now());
+    let failed = handle(call, client, counters);
+    let now = services.clock.now();
+    if call.continuation.restart.is_some() {
+        call.continuation.began = Some(began);
+    } else {
+        counters.calls.add(1);
+        note(call, counters, now, now.micros().saturating_sub(began.micros()), 1);
+    }
     *ticks = clock::ticks();
     Ended { failed, ended: Some(now) }
 }

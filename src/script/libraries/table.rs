@@ -139,6 +139,16 @@ impl Table {
         Ok(table)
     }
 
+    /// Adds a library to those of one payload, which have to fit together.
+    ///
+    /// # Errors
+    /// If it does not fit, in Redis' words.
+    pub(crate) fn join(&mut self, library: &Arc<Library>) -> Result<(), Refusal> {
+        self.require_new(library, "ERR Library '", "' already exists")?;
+        self.put(library)?;
+        self.check_sizes()
+    }
+
     fn require_new(&self, library: &Library, before: &str, after: &str) -> Result<(), Refusal> {
         if self.libraries.contains_key(&library.name) {
             Err(about(before, &library.name, after))
@@ -177,7 +187,13 @@ impl Table {
 
     pub(super) fn take(&mut self, name: &[u8]) {
         let Some(library) = self.libraries.remove(name) else { return };
-        self.functions.retain(|_, (of, _)| !Arc::ptr_eq(of, &library));
+        for function in &library.functions {
+            let name = function.name.to_ascii_lowercase();
+            // A record may have given the name to another library meanwhile.
+            if self.functions.get(name.as_slice()).is_some_and(|(of, _)| Arc::ptr_eq(of, &library)) {
+                self.functions.remove(name.as_slice());
+            }
+        }
     }
 
     fn check_sizes(&self) -> Result<(), Refusal> {
