@@ -308,6 +308,8 @@ pub struct Command {
     pub find_keys: Option<fn(Arguments<'_>, &Services) -> FoundKeys>,
     /// Whether a request of an [exclusive](Flags::EXCLUSIVE) command needs the gate alone, where only some do.
     pub needs_store: fn(Arguments<'_>) -> bool,
+    /// Whether its first argument is a subject that streams may keep, so that it waits while they have more to write than they can.
+    pub may_be_stored: bool,
     /// Does it.
     pub handler: Handler,
     /// Subcommands, if the name is that of a family, like CLIENT.
@@ -329,6 +331,7 @@ impl Command {
         hide_secrets: |_| (),
         find_keys: None,
         needs_store: |_| true,
+        may_be_stored: false,
         handler: Handler::Data(missing_subcommand),
         subcommands: &[],
     };

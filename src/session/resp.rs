@@ -50,8 +50,8 @@ pub struct Session {
     /// The long arguments before the last one, copied one by one as they came, so that none of many is copied while the
     /// command runs.  Together they are no longer than `pending`.
     copied: Vec<(usize, Bytes)>,
-    /// Requests behind one of their batch that made the connection pause or wait, or filled the output; fewer than
-    /// [`BATCH_LIMIT`].
+    /// Requests of a batch from one on that has to wait, or behind one that made the connection pause or wait, or filled the output; no
+    /// more than [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
     /// The command that waits for its reply.
     blocked: Option<Box<dyn BlockedCommand>>,
@@ -182,7 +182,7 @@ impl Session {
         self.caller.request = Some(LongRequest { buffer: buffer.clone(), copied });
         let flow = self.run_batch(&buffer, executor, batch, output);
         self.caller.request = None;
-        self.is_behind = flow != Flow::Continue;
+        self.is_behind = flow != Flow::Continue || !self.deferred.is_empty();
         self.pending = buffer[progress.consumed..].to_vec();
         flow
     }
@@ -298,7 +298,8 @@ impl Session {
     pub fn resume(&mut self, executor: &mut Executor, batch: &mut Batch, output: &mut Output) -> Flow {
         output.set_version(self.caller.version);
         while let Some(request) = self.deferred.pop_front() {
-            if output.len() >= OUTPUT_MAX {
+            let has_to_wait = executor.has_to_wait(&self.caller, request.as_arguments());
+            if has_to_wait || output.len() >= OUTPUT_MAX {
                 self.deferred.push_front(request);
                 self.is_behind = true;
                 return self.bound(Flow::Continue, executor);

@@ -8,12 +8,14 @@ use quartet::delivery::{Effects, Message, SLOWED_TIME};
 use quartet::journal::Writer;
 use quartet::journal::keeper::{JournalHandle, Keeper};
 use quartet::server;
-use quartet::session::Protocol;
+use quartet::session::{Agreement, Protocol};
 use quartet::settings::Settings;
 use quartet::stream::{Details, Streams, Surroundings};
+use quartet_protocol::websocket::handshake::Subprotocol;
 
 use crate::support::simulated_disk::SimulatedDisk;
 use crate::support::simulated_server::{SimulatedConnection, SimulatedServer};
+use crate::support::websocket::{TEXT, frame};
 
 const PAYLOAD: usize = 1 << 20;
 
@@ -60,10 +62,15 @@ impl Place {
     }
 
     fn connect(&mut self) -> SimulatedConnection {
-        let mut connection = self.server.connect(Protocol::Broker).expect("there is room");
+        self.connect_by(Protocol::Broker, b"CONNECT {\"verbose\":false}\r\nSUB _INBOX.told 1\r\n")
+    }
+
+    fn connect_by(&mut self, protocol: Protocol, hello: &[u8]) -> SimulatedConnection {
+        let mut connection = self.server.connect(protocol).expect("there is room");
         connection.piece_max = PIECE;
-        connection.write(b"CONNECT {\"verbose\":false}\r\nSUB _INBOX.told 1\r\n");
+        connection.write(hello);
         while self.server.turn(&mut connection) {}
+        connection.read(usize::MAX);
         connection
     }
 
@@ -78,6 +85,27 @@ impl Place {
     /// Has clients publish what they have to, while the disk writes now and then; how often it did.
     fn publish_all(&mut self, clients: &mut [SimulatedConnection], each: usize) -> usize {
         let before: Vec<usize> = clients.iter().map(SimulatedConnection::received).collect();
+        self.publish_until(clients, |clients| {
+            clients.iter().zip(&before).all(|(client, before)| client.received() - before == each)
+        })
+    }
+
+    /// The same, until each client has been answered.
+    fn publish_until_answered(&mut self, clients: &mut [SimulatedConnection], answer: &str) -> usize {
+        let mut answers = vec![String::new(); clients.len()];
+        self.publish_until(clients, |clients| {
+            for (client, answers) in clients.iter_mut().zip(&mut answers) {
+                answers.push_str(&String::from_utf8_lossy(&client.read(usize::MAX)));
+            }
+            answers.iter().all(|answers| answers.contains(answer))
+        })
+    }
+
+    fn publish_until(
+        &mut self,
+        clients: &mut [SimulatedConnection],
+        mut is_done: impl FnMut(&mut [SimulatedConnection]) -> bool,
+    ) -> usize {
         for written in 0..WRITES_MAX {
             let mut passed = Duration::ZERO;
             while passed < DISK_INTERVAL {
@@ -87,7 +115,7 @@ impl Place {
                 self.server.services.clock.advance(SLOWED_TIME);
                 passed += SLOWED_TIME;
             }
-            if clients.iter().zip(&before).all(|(client, before)| client.received() - before == each) {
+            if is_done(clients) {
                 self.write();
                 return written + 1;
             }
@@ -140,4 +168,47 @@ fn the_first_message_of_a_connection_waits_too() {
     let writes = place.publish_all(&mut clients, one.len());
     assert_eq!(place.figures(), (150, 0));
     assert!((4..=6).contains(&writes), "{writes}");
+}
+
+#[test]
+fn the_first_message_of_a_connection_waits_whatever_it_speaks() {
+    let long = "x".repeat(PAYLOAD);
+    let command = format!("*3\r\n$7\r\nPUBLISH\r\n$1\r\ns\r\n${PAYLOAD}\r\n{long}\r\n");
+    let operation = format!(r#"{{"op":"publish","subject":"s","payload":"{long}","ack":true}}"#);
+    let agreement = Agreement { subprotocol: Subprotocol::Json, has_compression: false };
+    let hello = frame(TEXT, br#"{"op":"connect"}"#);
+    for (protocol, hello, publish, answer) in [
+        (Protocol::Resp, b"PING\r\n".to_vec(), command.into_bytes(), ":0\r\n"),
+        (Protocol::WebSocket(agreement), hello, frame(TEXT, operation.as_bytes()), r#""op":"published""#),
+    ] {
+        let mut place = Place::new();
+        let mut clients: Vec<_> = (0..150).map(|_| place.connect_by(protocol, &hello)).collect();
+        clients.iter_mut().for_each(|client| client.write(&publish));
+        let writes = place.publish_until_answered(&mut clients, answer);
+        assert_eq!(place.figures(), (150, 0), "{protocol:?}");
+        assert!((4..=6).contains(&writes), "{protocol:?}: {writes}");
+    }
+}
+
+#[test]
+fn commands_of_a_pipeline_wait_in_their_order() {
+    let mut place = Place::new();
+    let mut client = place.connect_by(Protocol::Resp, b"PING\r\n");
+    let long = "x".repeat(PAYLOAD / 2);
+    let count = 300;
+    for number in 0..count {
+        client.write(format!("*2\r\n$4\r\nECHO\r\n$4\r\n{number:04}\r\n").as_bytes());
+        let head =
+            format!("*3\r\n$7\r\nPUBLISH\r\n$1\r\ns\r\n${}\r\n{number:04}{}\r\n", PAYLOAD / 2 + 4, long);
+        client.write(head.as_bytes());
+    }
+    client.write(b"*2\r\n$4\r\nECHO\r\n$3\r\nend\r\n");
+    let mut answers = String::new();
+    place.publish_until(std::slice::from_mut(&mut client), |clients| {
+        answers.push_str(&String::from_utf8_lossy(&clients[0].read(usize::MAX)));
+        answers.ends_with("end\r\n")
+    });
+    let expected: String = (0..count).map(|number| format!("$4\r\n{number:04}\r\n:0\r\n")).collect();
+    assert_eq!(answers, expected + "$3\r\nend\r\n");
+    assert_eq!(place.figures(), (count as u64, 0));
 }

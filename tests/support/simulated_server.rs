@@ -61,6 +61,8 @@ pub(crate) struct SimulatedConnection {
     is_ending: bool,
     /// Its input is held back.
     slowed: Option<Slowed>,
+    /// Its input waits until a request is answered, which wakes it.
+    is_asking: bool,
     /// Bytes that the conversation has received, and the most that were seen to wait for the client at a time.
     received: usize,
     /// Those of them that were not run.
@@ -119,6 +121,7 @@ impl SimulatedServer {
             socket_room: usize::MAX,
             is_ending: false,
             slowed: None,
+            is_asking: false,
             received: 0,
             waiting_input: 0,
             most_waiting: 0,
@@ -212,9 +215,11 @@ impl SimulatedConnection {
         let can_write = !self.unsent.is_empty() && self.socket.len() < self.socket_room;
         let now = executor.services().clock.now();
         let over = self.slowed.take_if(|slowed| slowed.is_over(now));
-        let can_run = self.slowed.is_none() && session.has_read(self.unsent.len());
+        let is_woken = self.woken.0.swap(false, Relaxed);
+        self.is_asking &= !is_woken;
+        let can_run = self.slowed.is_none() && !self.is_asking && session.has_read(self.unsent.len());
         let can_read = (!self.input.is_empty() || session.is_behind()) && can_run;
-        if !self.woken.0.swap(false, Relaxed) && !can_write && !can_read {
+        if !is_woken && !can_write && !can_read {
             return false;
         }
         if !self.is_ending {
@@ -263,7 +268,8 @@ impl SimulatedConnection {
             return false;
         }
         let waker = Waker::from(Arc::clone(&self.woken));
-        if session.poll_requests(&waker, executor).is_pending() {
+        self.is_asking = session.poll_requests(&waker, executor).is_pending();
+        if self.is_asking {
             return false;
         }
         let flow = if session.is_behind() {

@@ -43,6 +43,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total \
                      number of subscribed patterns (by any client).",
         flags: TALK.union(Flags::FAST),
+        may_be_stored: true,
         handler: Handler::Data(|call| publish(call, ChannelSpace::Channels)),
         ..ROW
     },

@@ -11,6 +11,7 @@ use crate::command::{
     Call, Caller, CallerState, Client, Flags, Flow, NotLocked, PlacedKey, Replies, Restart, Row, Services,
     Transaction,
 };
+use crate::delivery::Effects;
 use crate::metrics::ThreadMetrics;
 use crate::refusal::Refusal;
 use crate::store::eviction;
@@ -61,6 +62,20 @@ pub(super) fn enter<'s>(
     (gate, keyspace)
 }
 
+/// Whether a request publishes to a stream that has to write first what it has.  What is queued for a transaction publishes
+/// nothing yet.
+pub(super) fn has_to_wait(
+    services: &Services,
+    caller: &Caller,
+    row: Option<&Row>,
+    arguments: Arguments<'_>,
+    effects: &mut Effects,
+) -> bool {
+    row.is_some_and(|row| row.command.may_be_stored && row.takes(arguments.len()))
+        && !caller.state.contains(CallerState::IN_TRANSACTION)
+        && services.fan_out.has_to_wait(arguments.at(1), effects)
+}
+
 impl<'t, 's> BatchExecutor<'t, 's> {
     /// The executor of a batch that has entered the gate, if it could.
     pub(super) fn new(
@@ -105,6 +120,12 @@ impl<'t, 's> BatchExecutor<'t, 's> {
     /// Bytes of the replies that have not been handed out.
     pub(super) fn output_length(&self) -> usize {
         self.call.output.len()
+    }
+
+    /// Whether a request has to wait.
+    pub(super) fn has_to_wait(&mut self, arguments: Arguments<'_>, found: &Found<'s>) -> bool {
+        let Call { services, caller, effects, .. } = &mut self.call;
+        has_to_wait(services, caller, found.row, arguments, effects)
     }
 
     /// Runs one request and writes its reply.

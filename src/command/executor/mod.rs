@@ -85,7 +85,8 @@ pub struct Publisher<'e> {
 /// How far a batch came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ran {
-    /// Requests done; fewer than the batch holds only if `flow` is not [`Flow::Continue`] or the output has [`OUTPUT_MAX`] bytes.
+    /// Requests done; fewer than the batch holds only if `flow` is not [`Flow::Continue`], the output has [`OUTPUT_MAX`] bytes, or the
+    /// next one [has to wait](Executor::has_to_wait).
     pub done: usize,
     /// What becomes of the connection.
     pub flow: Flow,
@@ -203,6 +204,17 @@ impl Executor {
         batch.finish()
     }
 
+    /// Whether a request publishes to a stream that has to write first what it has: it is to be run later.
+    #[inline]
+    pub fn has_to_wait(&mut self, caller: &Caller, arguments: Arguments<'_>) -> bool {
+        let Executor { services, workspace, .. } = self;
+        if !services.streams.are_crowded() {
+            return false;
+        }
+        let found = lookup::find(services, caller.database, arguments);
+        batch::has_to_wait(services, caller, found.row, arguments, &mut workspace.effects)
+    }
+
     /// Runs the requests of a connection's batch in order.  Others see each of them whole.
     pub fn run_batch(
         &mut self,
@@ -213,6 +225,9 @@ impl Executor {
         output: &mut Output,
     ) -> Ran {
         if requests.len() == 1 {
+            if self.has_to_wait(caller, requests.arguments(0, buffer)) {
+                return Ran { done: 0, flow: Flow::Continue };
+            }
             let flow = self.run_one(caller, Some(client), requests.arguments(0, buffer), output);
             return Ran { done: usize::from(flow != Flow::HeldUp), flow };
         }
@@ -223,11 +238,16 @@ impl Executor {
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, Some(client)), output);
         let (mut done, mut asked_for) = (0, 0);
+        let may_have_to_wait = services.streams.are_crowded();
         while done < requests.len() && batch.flow() == Flow::Continue && batch.output_length() < OUTPUT_MAX {
+            let arguments = requests.arguments(done, buffer);
+            if may_have_to_wait && batch.has_to_wait(arguments, &found[done]) {
+                break;
+            }
             if done == asked_for {
                 asked_for = lookup::prefetch_parts(&services.store, requests, buffer, &found, done);
             }
-            batch.run(requests.arguments(done, buffer), &found[done]);
+            batch.run(arguments, &found[done]);
             done += usize::from(batch.flow() != Flow::HeldUp);
         }
         Ran { done, flow: batch.finish() }

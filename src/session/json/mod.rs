@@ -48,6 +48,8 @@ pub(super) struct Session {
     answers: Answers,
     follows: Follows,
     presence: Presence,
+    /// The operation that waits because it publishes to a stream that has to write first what it has.
+    held_back: Vec<u8>,
     /// The error that has ended the conversation.
     ended_for: Option<&'static str>,
 }
@@ -69,6 +71,7 @@ impl Session {
             answers: Answers::default(),
             follows: Follows::default(),
             presence: Presence::default(),
+            held_back: Vec::new(),
             ended_for: None,
         }
     }
@@ -190,6 +193,22 @@ impl Session {
         let flow = run.operation(frame);
         run.finish();
         flow
+    }
+
+    /// Whether an operation waits that came and was not run.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
+    /// Bytes of that operation.
+    pub(super) fn waiting_input(&self) -> usize {
+        self.held_back.len()
+    }
+
+    /// Runs that operation, unless it has to wait longer.
+    pub(super) fn resume(&mut self, executor: &mut Executor, output: &mut Buffer) -> Flow {
+        let held_back = std::mem::take(&mut self.held_back);
+        self.receive(&held_back, executor, output)
     }
 
     /// Notes that the client has answered a ping.

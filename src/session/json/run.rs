@@ -62,6 +62,10 @@ impl<'r> Run<'r> {
         let (mut id, result) = (None, Request::parse(frame));
         let result = result.and_then(|mut request| {
             id = request.take_id()?;
+            if self.has_to_wait(&request) {
+                self.session.held_back = frame.to_vec();
+                return Ok(());
+            }
             self.dispatch(&request, id.as_deref())
         });
         let Err(failure) = result else { return Flow::Continue };
@@ -72,6 +76,18 @@ impl<'r> Run<'r> {
         self.session.ended_for = Some("Authorization Violation");
         self.session.facts().set_close_reason(CloseReason::Unauthenticated);
         Flow::Close
+    }
+
+    /// Whether it publishes to a stream that has to write first what it has.
+    fn has_to_wait(&mut self, request: &Request<'_>) -> bool {
+        let Publisher { services, effects, .. } = &mut self.publisher;
+        services.streams.are_crowded()
+            && self.session.is_authenticated()
+            && matches!(request.op.as_deref(), Some("publish" | "request"))
+            && request.subject.as_deref().is_some_and(|subject| {
+                check_subject(subject.as_bytes()).is_ok()
+                    && services.fan_out.has_to_wait(subject.as_bytes(), effects)
+            })
     }
 
     fn dispatch(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {

@@ -80,7 +80,7 @@ impl Inner {
     pub(super) fn is_behind(&self) -> bool {
         match self {
             Inner::Bytes(session) => session.is_behind(),
-            Inner::Json(_) => false,
+            Inner::Json(session) => session.is_behind(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Inner {
     pub(super) fn waiting_input(&self) -> usize {
         match self {
             Inner::Bytes(session) => session.waiting_input(),
-            Inner::Json(_) => 0,
+            Inner::Json(session) => session.waiting_input(),
         }
     }
 
@@ -104,7 +104,7 @@ impl Inner {
     pub(super) fn resume(&mut self, executor: &mut Executor, output: &mut Buffer) -> Flow {
         match self {
             Inner::Bytes(session) => session.resume(executor, output),
-            Inner::Json(_) => Flow::Continue,
+            Inner::Json(session) => session.resume(executor, output),
         }
     }
 
