@@ -15,7 +15,7 @@ const PROGRAM: &str = "import schemathesis; \
 const UNCHECKED: &str = "positive_data_acceptance";
 
 /// Responses without an end, and requests that nobody answers, so that they fail with 503.
-const OTHER_PATHS: &str = "/events$|^/subscribe|^/request/|^/kv/";
+const OTHER_PATHS: &str = "/events$|^/figures$|^/subscribe|^/request/|^/kv/";
 
 #[test]
 fn no_request_breaks_the_description() {
