@@ -113,6 +113,7 @@ pub(super) fn run(
         ..call.caller.clone()
     };
     let limits = limits(call, program.kind());
+    let bytes_max = limits.memory;
     program.touch(call.now().millis());
     with_engine(|engine| {
         let mut run = Run { call: &mut *call, caller, inside };
@@ -121,7 +122,7 @@ pub(super) fn run(
         call.caller.has_own_message |= caller.has_own_message;
         match ended {
             Ended::Returned(version) => {
-                engine.answer(version, call.output);
+                engine.answer(version, bytes_max, call.output);
                 Ok(())
             }
             Ended::Failed(text) => Err(Refusal::new(text)),

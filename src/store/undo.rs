@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn many_keys_are_kept_once_each() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
         let access =
             AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
         let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);

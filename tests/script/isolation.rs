@@ -113,3 +113,20 @@ fn large_tables_are_written_and_read() {
     assert_eq!(scripts.eval(&format!("{filled} return {{map = t}}")).matches("value").count(), 20000);
     assert_eq!(scripts.eval(&format!("{filled} return {{set = t}}")).matches("key").count(), 20000);
 }
+
+/// A table can describe a reply without end, and one that repeats a long text many times takes more than its script did.
+#[test]
+fn a_reply_is_bounded_like_the_memory_of_its_script() {
+    let mut scripts = Scripts::start(&["--script-memory-limit", "1mb"]);
+    let too_large = "ERR the reply is larger than script-memory-limit";
+    for endless in [
+        "local t = {} t[1] = t t[2] = t return t",
+        "local t = {} t.map = {left = t, right = t} return t",
+        "local s, t = string.rep('x', 100000), {} for i = 1, 100 do t[i] = s end return {1, t}",
+    ] {
+        assert_eq!(scripts.eval(endless), too_large, "{endless}");
+        assert_eq!(scripts.eval("return 'next'"), "next");
+    }
+    let fits = "local s, t = string.rep('x', 100000), {} for i = 1, 10 do t[i] = s end return t";
+    assert_eq!(scripts.eval(fits).matches('x').count(), 1_000_000);
+}

@@ -10,6 +10,9 @@ const NESTING_MAX: usize = 2000;
 /// Lua is out of room for a value that is nested too deeply.
 const TOO_DEEP: &str = "ERR reached lua stack limit";
 
+/// The reply would take more memory than the script may: a table that contains itself twice describes one without end.
+const TOO_LARGE: &str = "ERR the reply is larger than script-memory-limit";
+
 /// Values on Lua's stack for one table besides those within it.
 const PLACES: i32 = 8;
 
@@ -24,9 +27,17 @@ enum Open {
 }
 
 /// Writes the value at the top of the stack as a reply, and takes it away.  `version` is what the script has asked for; that of
-/// the client decides how values are spelled.
-pub(super) fn write(stack: &mut Stack<'_>, version: Version, output: &mut Output) {
-    Writer { stack, version, output, open: Vec::new() }.write_all();
+/// the client decides how values are spelled.  A reply of more than `bytes_max` bytes becomes an error.
+pub(super) fn write(stack: &mut Stack<'_>, version: Version, bytes_max: usize, output: &mut Output) {
+    let (bottom, mark, length) = (stack.count(), output.mark(), output.len());
+    let mut writer =
+        Writer { stack, version, output, length_max: length.saturating_add(bytes_max), open: Vec::new() };
+    writer.write_all();
+    if output.len() > length.saturating_add(bytes_max) {
+        stack.pop(stack.count() - (bottom - 1));
+        output.truncate(mark);
+        output.error(TOO_LARGE);
+    }
 }
 
 /// Writes the value at the top if it is no table.
@@ -44,13 +55,19 @@ struct Writer<'w, 'l> {
     stack: &'w mut Stack<'l>,
     version: Version,
     output: &'w mut Output,
+    /// How long the output may become.
+    length_max: usize,
     open: Vec<Open>,
 }
 
 impl Writer<'_, '_> {
+    /// Writes until it is done or the output is too long.
     fn write_all(&mut self) {
         self.begin();
         while let Some(last) = self.open.last_mut() {
+            if self.output.len() > self.length_max {
+                return;
+            }
             let stack = &mut *self.stack;
             let is_there = match last {
                 Open::Array { written, length, .. } if written == length => false,

@@ -240,10 +240,10 @@ impl Engine {
         })
     }
 
-    /// Writes what a script has returned as its reply.
-    pub(crate) fn answer(&self, version: Version, output: &mut Output) {
+    /// Writes what a script has returned as its reply, which is an error if that has more than `bytes_max` bytes.
+    pub(crate) fn answer(&self, version: Version, bytes_max: usize, output: &mut Output) {
         match Stack::with_last(&self.lua) {
-            Ok(mut stack) => answer::write(&mut stack, version, output),
+            Ok(mut stack) => answer::write(&mut stack, version, bytes_max, output),
             Err(error) => output.error(format!("ERR {error}")),
         }
     }

@@ -61,7 +61,7 @@ fn run(engine: &mut Engine, text: &str, argument: &[u8]) -> Ended {
 fn told(engine: &mut Engine, text: &str) -> String {
     let mut output = Output::new();
     match run(engine, text, b"") {
-        Ended::Returned(version) => engine.answer(version, &mut output),
+        Ended::Returned(version) => engine.answer(version, usize::MAX, &mut output),
         other => return format!("{other:?}"),
     }
     String::from_utf8_lossy(output.plain_since(Output::new().mark()).expect("it is short")).into_owned()
@@ -157,7 +157,7 @@ proptest! {
         let script = "return same(redis.pcall('reply', ARGV[1]), expected)";
         assert!(matches!(run(&mut engine, script, &bytes), Ended::Returned(_)));
         let mut output = Output::new();
-        engine.answer(Version::Resp2, &mut output);
+        engine.answer(Version::Resp2, usize::MAX, &mut output);
         prop_assert_eq!(output.plain_since(Output::new().mark()), Some(&b":1\r\n"[..]));
     }
 
@@ -184,7 +184,7 @@ proptest! {
         twin::write(&value, version, &next, &mut theirs).expect("it is no error");
         let mut stack = Stack::of(&engine.lua, PLACES).expect("there is room");
         stack.push_handle(&engine.lua, &value).expect("there is memory");
-        answer::write(&mut stack, version, &mut ours);
+        answer::write(&mut stack, version, usize::MAX, &mut ours);
         assert_eq!(stack.count(), 0);
         prop_assert_eq!(ours.plain_since(Output::new().mark()), theirs.plain_since(Output::new().mark()));
     }
