@@ -9,7 +9,7 @@ use std::{fs, thread};
 
 use crate::support::peers;
 use crate::support::process::Folder;
-use crate::support::program::run;
+use crate::support::program::{Ended, run_in};
 
 /// Where Debian's packages for Go are.
 const GO_PATH: &str = "/usr/share/gocode";
@@ -27,6 +27,12 @@ fn in_package(language: &str, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(package(language)).env(SERVER, env!("CARGO_BIN_EXE_quartet"));
     command
+}
+
+/// Runs a program in the folder that it names.
+fn run(command: Command) -> Ended {
+    let place = command.get_current_dir().expect("it works on a package").to_owned();
+    run_in(&place, command)
 }
 
 /// The files in a folder of a package that a test of it may name.

@@ -276,13 +276,10 @@ pub(crate) fn limited(limit: &str, command: Command) -> Command {
     shell
 }
 
-/// Sends what `command` prints into `folder`, where no full pipe can stop it, and runs it there unless it has a folder of its own.
+/// Sends what `command` prints into `folder`, where no full pipe can stop it.
 pub(crate) fn with_output_in(folder: &Folder, mut command: Command) -> Command {
     let file = |name| File::create(folder.path().join(name)).expect("the folder was just made");
-    if command.get_current_dir().is_none() {
-        command.current_dir(folder.path());
-    }
-    command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+    command.current_dir(folder.path()).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
     command
 }
 

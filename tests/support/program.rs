@@ -1,6 +1,7 @@
 //! Client programs: run to their end, and what they printed.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -71,10 +72,23 @@ pub(crate) fn run(command: Command) -> Ended {
     run_with_input(command, b"")
 }
 
+/// Runs `command` to its end in `place`.
+pub(crate) fn run_in(place: &Path, command: Command) -> Ended {
+    run_where(Some(place), command, b"")
+}
+
 /// Runs `command` to its end with `input` on its standard input.
 pub(crate) fn run_with_input(command: Command, input: &[u8]) -> Ended {
+    run_where(None, command, input)
+}
+
+/// Runs `command` in `place`, or in a folder of its own.
+fn run_where(place: Option<&Path>, command: Command, input: &[u8]) -> Ended {
     let folder = Folder::new();
     let mut command = with_output_in(&folder, command);
+    if let Some(place) = place {
+        command.current_dir(place);
+    }
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the program was found");
     let mut stdin = child.stdin.take().expect("its standard input was asked for");
     let status = thread::scope(|scope| {
