@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use crossbeam_utils::atomic::AtomicCell;
 
 use super::event_loop::EventLoop;
+use crate::allocator::Purge;
 use crate::lock_order::{Condvar, Mutex, rank};
 use crate::stand_in::StandIn;
 use crate::store::LongHolds;
@@ -127,17 +128,21 @@ impl Berth {
     pub(super) fn wait(&self, thread: usize) -> Option<Box<EventLoop>> {
         let other = &self.places[1 - thread];
         let mut watch = Watch::default();
+        // This thread may have made what is freed meanwhile.
+        let mut purge = Purge::default();
         let mut state = self.state.lock();
         while state.event_loop.is_none() && !state.has_ended {
             let is_notified = self.changed.wait_for(&mut state, watch.interval());
-            if !is_notified && watch.is_same_turn(other) {
-                drop(state);
-                let taken = self.take_from(other);
-                state = self.state.lock();
-                if taken.is_some() {
-                    state.free -= 1;
-                    return taken;
-                }
+            if is_notified {
+                continue;
+            }
+            drop(state);
+            purge.follow();
+            let taken = if watch.is_same_turn(other) { self.take_from(other) } else { None };
+            state = self.state.lock();
+            if taken.is_some() {
+                state.free -= 1;
+                return taken;
             }
         }
         state.free -= 1;
