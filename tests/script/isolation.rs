@@ -118,7 +118,7 @@ fn large_tables_are_written_and_read() {
 #[test]
 fn a_reply_is_bounded_like_the_memory_of_its_script() {
     let mut scripts = Scripts::start(&["--script-memory-limit", "1mb"]);
-    let too_large = "ERR the reply is larger than script-memory-limit";
+    let too_large = "-ERR the reply is larger than script-memory-limit";
     for endless in [
         "local t = {} t[1] = t t[2] = t return t",
         "local t = {} t.map = {left = t, right = t} return t",
