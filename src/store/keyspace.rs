@@ -333,17 +333,19 @@ impl Reads {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::store::recency::Recency;
     use crate::store::{Lifetime, LifetimeBounds, ValueType, WaiterId};
 
-    fn view(store: &Store) -> Keyspace<'_> {
-        let access =
-            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
-        let mut keyspace = Keyspace::new(store, Now::at(Duration::ZERO, Duration::ZERO), access);
+    pub(in crate::store) const ACCESS: AccessContext =
+        AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
+
+    /// A keyspace for a test that is alone at the gate.
+    pub(in crate::store) fn view(store: &Store) -> Keyspace<'_> {
+        let mut keyspace = Keyspace::new(store, Now::at(Duration::ZERO, Duration::ZERO), ACCESS);
         keyspace.set_exclusive(true);
         keyspace
     }

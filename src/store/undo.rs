@@ -104,28 +104,22 @@ impl Undo {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::clock::Now;
-    use crate::store::recency::Recency;
-    use crate::store::{AccessContext, HashLimits, Lifetime, LifetimeBounds, Patience, Store};
+    use crate::store::keyspace::tests::{ACCESS, view};
+    use crate::store::{HashLimits, Lifetime, Patience, Store};
 
     #[test]
     fn keys_get_back_what_they_held() {
         let store = Store::new(2, 1, 1, 1);
         let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
-        let access =
-            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
-        let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
-        keyspace.set_exclusive(true);
+        let mut keyspace = view(&store);
         let (old, new, lasting) = (store.key(b"old"), store.key(b"new"), store.key(b"lasting"));
-        keyspace.shard(&old).set(&old, b"before", Lifetime::Forever, &access);
-        keyspace.shard(&lasting).set(&lasting, b"", Lifetime::Until(50), &access);
+        keyspace.shard(&old).set(&old, b"before", Lifetime::Forever, &ACCESS);
+        keyspace.shard(&lasting).set(&lasting, b"", Lifetime::Until(50), &ACCESS);
         let mut undo = Undo::default();
         for key in [&old, &new, &lasting, &old] {
             assert_eq!(undo.keep(&mut keyspace, 0, key), Ok(()));
-            keyspace.shard(key).set(key, b"after", Lifetime::Forever, &access);
+            keyspace.shard(key).set(key, b"after", Lifetime::Forever, &ACCESS);
         }
         keyspace.remove(&old);
         assert_eq!(undo.keep(&mut keyspace, 0, &old), Ok(()), "it is kept as it was at first");
@@ -143,17 +137,14 @@ mod tests {
     fn many_keys_are_kept_once_each() {
         let store = Store::new(1, 1, 1, 1);
         let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
-        let access =
-            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
-        let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
-        keyspace.set_exclusive(true);
+        let mut keyspace = view(&store);
         let names: Vec<String> = (0..5 * FEW).map(|number| format!("key {number}")).collect();
         let mut undo = Undo::default();
         for round in 0..3 {
             for (number, name) in names.iter().enumerate() {
                 let key = store.key(name.as_bytes());
                 assert_eq!(undo.keep(&mut keyspace, 0, &key), Ok(()));
-                keyspace.shard(&key).set(&key, name.as_bytes(), Lifetime::Forever, &access);
+                keyspace.shard(&key).set(&key, name.as_bytes(), Lifetime::Forever, &ACCESS);
                 assert_eq!(undo.kept.len(), if round == 0 { number + 1 } else { names.len() });
             }
         }
@@ -165,14 +156,11 @@ mod tests {
     fn large_objects_are_not_kept() {
         let store = Store::new(1, 1, 1, 1);
         let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
-        let access =
-            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
-        let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
-        keyspace.set_exclusive(true);
+        let mut keyspace = view(&store);
         let key = store.key(b"large");
         for fields in [10_u32, 10_000] {
             let limits = HashLimits { entries: 0, value: 0 };
-            let written = keyspace.shard(&key).write_hash(&key, limits, &access, |hash| {
+            let written = keyspace.shard(&key).write_hash(&key, limits, &ACCESS, |hash| {
                 (0..fields).for_each(|field| {
                     hash.set(&field.to_be_bytes(), b"");
                 });
