@@ -27,7 +27,7 @@ pub(crate) struct Parts {
 /// Locks, semaphores, sessions and limits of a server.
 ///
 /// It makes connections of its own with the settings of a client of redis-rs, and renews all that it holds together.  Clones
-/// share both; what is held keeps them alive.
+/// share both, and a lease keeps them alive.
 #[derive(Clone)]
 pub struct Quartet(Arc<Parts>);
 
@@ -75,7 +75,7 @@ impl Quartet {
     ///
     /// # Errors
     ///
-    /// Those of the connection and of limits of the server.
+    /// An error of the connection, or a limit of the server that was reached.
     pub async fn session(&self, ttl: Duration, delay: Duration) -> Result<Session> {
         let mut command = cmd("LOCK.SESSION");
         command.arg("OPEN").arg("TTL").arg(milliseconds(ttl));
@@ -112,7 +112,7 @@ impl Quartet {
     ///
     /// # Errors
     ///
-    /// Those of the connection, and that there is no such policy.  A refusal is none.
+    /// An error of the connection, or that there is no such policy.  A refusal is none.
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Result<Decision> {
         let mut command = cmd("RL.MCHECK");
         command.arg(checks.len());

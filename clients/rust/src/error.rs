@@ -13,7 +13,7 @@ use crate::reply::Decision;
 pub enum Error {
     /// The lease has ended, or may have, before its holder released it: somebody else may hold the resource.
     Lost {
-        /// What was lost.
+        /// The name of what the client has lost.
         label: Arc<str>,
         /// Why.
         reason: Arc<str>,

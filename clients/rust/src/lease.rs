@@ -1,4 +1,4 @@
-//! What is held: leases, slots, and what they have in common.
+//! Leases and slots that a client holds, and what they have in common.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,13 +104,13 @@ impl Lease {
         }
     }
 
-    /// What is held.
+    /// The resources that are held.
     #[must_use]
     pub fn resources(&self) -> &[String] {
         self.parts().0
     }
 
-    /// Who holds it: the owner to give to locks that are taken within, so that the server sees circles of waiting.
+    /// Who holds it: the owner to give to locks that are taken within, so that the server finds deadlocks.
     #[must_use]
     pub fn owner(&self) -> &str {
         self.parts().1

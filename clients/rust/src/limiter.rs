@@ -62,7 +62,7 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// Those of the connection, and that there is no such policy.  A refusal is none; see [`Decision::allowed`].
+    /// An error of the connection, or that there is no such policy.  A refusal is none; see [`Decision::allowed`].
     pub async fn check(&self, key: &str, cost: u64) -> Result<Decision> {
         self.decide(self.request(key, cost), cost, Duration::ZERO).await
     }
@@ -154,7 +154,7 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// Those of the connection, and that there is no such policy.
+    /// An error of the connection, or that there is no such policy.
     pub async fn reset(&self, key: &str) -> Result<()> {
         let mut command = cmd("RL.RESET");
         command.arg(key).arg("POLICY").arg(self.policy()?);
@@ -165,7 +165,7 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// Those of the connection, and what is wrong with the definition.
+    /// An error of the connection, or one that names the fault of the definition.
     pub async fn define(&self, definition: &str) -> Result<()> {
         let mut command = cmd("RL.POLICY");
         command.arg("SET").arg(self.policy()?).arg("JSON").arg(definition);
@@ -217,7 +217,7 @@ impl Reservation {
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// An error of the connection.
     pub async fn commit(self, actual: u64) -> Result<bool> {
         let mut command = cmd("RL.COMMIT");
         command.arg(&self.id).arg(actual);
@@ -228,7 +228,7 @@ impl Reservation {
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// An error of the connection.
     pub async fn cancel(self) -> Result<bool> {
         let mut command = cmd("RL.CANCEL");
         command.arg(&self.id);

@@ -79,7 +79,7 @@ impl Lock {
         Lock { permits: self.permits.map(|(_, limit)| (count, limit)), ..self }
     }
 
-    /// Names who holds it: a new owner for each acquisition unless it is given.
+    /// Names the owner of the lease.  Without a name each acquisition has a new owner.
     pub fn owner(self, owner: impl Into<String>) -> Lock {
         Lock { owner: Some(owner.into()), ..self }
     }

@@ -1,4 +1,4 @@
-/** What is held: leases, slots, sessions, and what they have in common. */
+/** Leases, slots and sessions that a client holds, and what they have in common. */
 
 import { LockLost, NotHeld } from "./errors.js";
 import type { Holding, LockHolding, SessionHolding, SlotHolding } from "./holdings.js";
@@ -76,7 +76,7 @@ export abstract class Held<Kind extends Holding = Holding> implements AsyncDispo
 
 /** One grant of a lock, a semaphore or several resources together. */
 export class Lease extends Held<LockHolding> {
-  /** What is held. */
+  /** The resources that are held. */
   get resources(): readonly string[] {
     return this.holding.resources;
   }

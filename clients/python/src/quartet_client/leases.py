@@ -1,4 +1,4 @@
-"""What is held: leases, slots, and what they have in common."""
+"""Leases and slots that a client holds, and what they have in common."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Lease(Held):
 
     @property
     def resources(self) -> tuple[str, ...]:
-        """What is held."""
+        """The resources that are held."""
         return self._holding.resources
 
     @property
