@@ -1,12 +1,13 @@
 //! The same random requests to Quartet in this process and to redis-server: the replies must be equal.
 //!
 //! `QUARTET_SEED=7` plays one sequence, `QUARTET_SEQUENCES=1000` more of them, `QUARTET_LONG=1` a million requests for each type of
-//! value, or as many sequences as are asked for, `QUARTET_LONG=1 QUARTET_TYPE=hash` those for one type.  A failure prints its seed and
+//! value, or the sequences that are asked for, `QUARTET_LONG=1 QUARTET_TYPE=hash` those for one type.  A failure prints its seed and
 //! the sequence as a transcript.
 
 use std::time::Duration;
 
 use quartet::catalog::command_table;
+use quartet::clock::{Clock, Now};
 use quartet::command::{Command, Group, Row};
 use quartet::random::Random;
 
@@ -21,8 +22,11 @@ use crate::transcripts::target::{Expected, Received, Target};
 /// Sequences played when nobody asks for more.
 const SEQUENCES: u64 = 60;
 
-/// Requests in a sequence.
-const SEQUENCE_LENGTH: usize = 80;
+/// How often a sequence has one of two clients send some requests together.
+const RUNS: usize = 20;
+
+/// How many, in the middle.
+const RUN_LENGTH: usize = 4;
 
 /// Sequences for each type of value in a long run: a million requests.
 const LONG_SEQUENCES: u64 = 12_500;
@@ -89,26 +93,32 @@ const LEFT_OUT: &[(&str, &str)] = &[
 /// Commands that reply with members in an order that is free, which may be among those of a transaction.
 const UNORDERED: &[&str] = &["smembers", "sunion", "sinter", "sdiff", "exec"];
 
-/// Commands whose integer replies depend on the moment of the call, with how far apart they may be.
-const SLACK: &[(&str, i64)] = &[("ttl", 2), ("expiretime", 2), ("pttl", 2_000), ("pexpiretime", 2_000)];
+/// Commands whose integer replies depend on the moments at which a deadline was set and asked for, with the milliseconds of their
+/// unit.  A transaction may hold any of them.
+const TIMES: &[(&str, u64)] =
+    &[("ttl", 1_000), ("expiretime", 1_000), ("pttl", 1), ("pexpiretime", 1), ("exec", 1)];
+
+/// Integers below this are no times: those of the requests are larger.
+const LEAST_TIME: i64 = 500;
 
 #[test]
 fn random_sequences_are_answered_as_redis_answers() {
     let Some(server) = PeerServer::start(Peer::Redis) else { return };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let is_long = std::env::var_os("QUARTET_LONG").is_some();
+    let sequences = if is_long { LONG_SEQUENCES } else { SEQUENCES };
     let seeds = match number("QUARTET_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("QUARTET_SEQUENCES").unwrap_or(SEQUENCES),
+        None => 0..number("QUARTET_SEQUENCES").unwrap_or(sequences),
     };
-    if std::env::var_os("QUARTET_LONG").is_none() {
+    if !is_long {
         return seeds.for_each(|seed| play(seed, GROUPS, &server));
     }
-    let sequences = number("QUARTET_SEQUENCES").unwrap_or(LONG_SEQUENCES);
     let wanted = std::env::var("QUARTET_TYPE").ok();
     for groups in TYPES {
         let name = format!("{:?}", groups[0]).to_lowercase();
         if wanted.as_ref().is_none_or(|wanted| *wanted == name) {
-            (0..sequences).for_each(|seed| play(seed, groups, &server));
+            seeds.clone().for_each(|seed| play(seed, groups, &server));
         }
     }
 }
@@ -119,30 +129,37 @@ fn play(seed: u64, groups: &[Group], server: &PeerServer) {
     let commands: Vec<&Command> =
         table.commands().filter(|row| is_comparable(row, groups)).map(|row| row.command).collect();
     let mut random = Random::with_seed(seed);
+    let mut times = Times::new();
     let mut quartet = Target::InProcess(InProcessTarget::starting_at(server.wall_time()));
+    times.note_answer();
     let mut redis = server.target();
     let mut said = String::new();
-    for _ in 0..SEQUENCE_LENGTH {
-        let client = if random.below(5) == 0 { 'b' } else { 'a' };
-        let words = request(commands[random.below(commands.len())], &mut random);
-        if is_refused_by_newer(&words) {
-            continue;
-        }
-        let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
-        said += &format!("{client}: {}\n", quoted.join(" "));
+    for _ in 0..RUNS {
+        let client = if random.below(2) == 0 { 'b' } else { 'a' };
+        let requests: Vec<_> = (0..1 + random.below(2 * RUN_LENGTH - 1))
+            .map(|_| request(commands[random.below(commands.len())], &mut random))
+            .filter(|words| !is_refused_by_newer(words))
+            .collect();
         let mut bytes = Vec::new();
-        encode(&words, &mut bytes);
-        let answers = [&mut quartet, &mut redis].map(|target| {
+        requests.iter().for_each(|words| encode(words, &mut bytes));
+        quartet.advance(times.since_last_run());
+        let [ours, theirs] = [&mut quartet, &mut redis].map(|target| {
             target.send(client, &[&bytes]);
-            target.receive(&Expected::from([(client, 1)])).remove(&client).unwrap_or_default()
+            let replies = target.receive(&Expected::from([(client, requests.len())])).remove(&client);
+            replies.unwrap_or_default()
         });
-        let [ours, theirs] = &answers;
-        assert!(
-            are_equal(&words[0], ours, theirs),
-            "QUARTET_SEED={seed} of {groups:?} makes a difference\n{said}Quartet: {}\nRedis:   {}",
-            written(ours),
-            written(theirs),
-        );
+        times.note_answer();
+        for (place, words) in requests.iter().enumerate() {
+            let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+            said += &format!("{client}: {}\n", quoted.join(" "));
+            let (ours, theirs) = (ours.get(place), theirs.get(place));
+            assert!(
+                are_equal(&words[0], ours, theirs, times.slack(&words[0])),
+                "QUARTET_SEED={seed} of {groups:?} makes a difference\n{said}Quartet: {}\nRedis:   {}",
+                written(ours),
+                written(theirs),
+            );
+        }
     }
 }
 
@@ -162,24 +179,54 @@ fn is_comparable(row: &Row, groups: &[Group]) -> bool {
     known && !left_out && groups.contains(&row.command.group) && row.subcommands.is_empty()
 }
 
-/// Whether two servers' replies are the same, as far as they can be.
-fn are_equal(command: &[u8], ours: &[Received], theirs: &[Received]) -> bool {
-    let own_slack = SLACK.iter().find(|(name, _)| command.eq_ignore_ascii_case(name.as_bytes()));
-    // A transaction may hold any of them.
-    let slack = match own_slack {
-        Some((_, slack)) => *slack,
-        None if command.eq_ignore_ascii_case(b"exec") => 2_000,
-        None => 0,
-    };
+/// How far apart the moments may be at which the two servers have met a request.  Quartet's clock is set before requests are sent,
+/// and Redis, whose clock goes on, has met them when it has answered.
+struct Times {
+    clock: Clock,
+    /// When Quartet's clock was set.
+    set: Now,
+    /// The longest that an answer took.
+    longest_millis: u64,
+}
+
+impl Times {
+    fn new() -> Times {
+        let clock = Clock::machine();
+        Times { set: clock.now(), clock, longest_millis: 0 }
+    }
+
+    /// How far Quartet's clock has to advance.
+    fn since_last_run(&mut self) -> Duration {
+        let now = self.clock.now();
+        let passed = Duration::from_micros(now.micros() - self.set.micros());
+        self.set = now;
+        passed
+    }
+
+    /// Both have answered, or Redis has told its time.
+    fn note_answer(&mut self) {
+        let millis = (self.clock.now().micros() - self.set.micros()).div_ceil(1_000);
+        self.longest_millis = self.longest_millis.max(millis);
+    }
+
+    /// How much integers in the reply of a command may differ: the clocks by what it took to tell the time, the deadline by what it took
+    /// to set it, what is left by what it took to ask, and one for what is rounded.
+    fn slack(&self, command: &[u8]) -> i64 {
+        let unit = TIMES.iter().find(|(name, _)| command.eq_ignore_ascii_case(name.as_bytes()));
+        unit.map_or(0, |(_, millis)| 1 + (3 * self.longest_millis).div_ceil(*millis) as i64)
+    }
+}
+
+/// Whether two servers' replies are the same, as far as they can be, with times that differ by no more than the slack.
+fn are_equal(command: &[u8], ours: Option<&Received>, theirs: Option<&Received>, slack: i64) -> bool {
     let is_unordered = UNORDERED.iter().any(|name| command.eq_ignore_ascii_case(name.as_bytes()));
-    ours.len() == theirs.len()
-        && ours.iter().zip(theirs).all(|pair| match pair {
-            (Received::Value(ours), Received::Value(theirs)) if is_unordered => {
-                values_are_equal(&in_order(ours), &in_order(theirs), slack)
-            }
-            (Received::Value(ours), Received::Value(theirs)) => values_are_equal(ours, theirs, slack),
-            (ours, theirs) => ours == theirs,
-        })
+    match (ours, theirs) {
+        (Some(Received::Value(ours)), Some(Received::Value(theirs))) if is_unordered => {
+            values_are_equal(&in_order(ours), &in_order(theirs), slack)
+        }
+        (Some(Received::Value(ours)), Some(Received::Value(theirs))) => values_are_equal(ours, theirs, slack),
+        (ours, theirs) => ours == theirs,
+    }
 }
 
 /// The same with the strings of each array in their order.
@@ -195,7 +242,7 @@ fn in_order(value: &Value) -> Value {
 fn values_are_equal(ours: &Value, theirs: &Value, slack: i64) -> bool {
     match (ours, theirs) {
         // Small integers are counts, and what Redis says of keys without deadline.
-        (Value::Integer(ours), Value::Integer(theirs)) if theirs.saturating_abs() > slack => {
+        (Value::Integer(ours), Value::Integer(theirs)) if slack > 0 && *theirs >= LEAST_TIME => {
             ours.abs_diff(*theirs) <= slack.unsigned_abs()
         }
         (Value::Array(ours), Value::Array(theirs)) => {
@@ -211,12 +258,12 @@ fn values_are_equal(ours: &Value, theirs: &Value, slack: i64) -> bool {
     }
 }
 
-fn written(received: &[Received]) -> String {
-    let lines = received.iter().flat_map(|received| match received {
-        Received::Value(value) => value.lines(),
-        Received::Closed => vec!["(closed)".to_owned()],
-    });
-    lines.collect::<Vec<_>>().join("\n         ")
+fn written(received: Option<&Received>) -> String {
+    match received {
+        Some(Received::Value(value)) => value.lines().join("\n         "),
+        Some(Received::Closed) => "(closed)".to_owned(),
+        None => "(nothing)".to_owned(),
+    }
 }
 
 impl PeerServer {

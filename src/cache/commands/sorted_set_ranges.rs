@@ -174,7 +174,8 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// The range of bounds and options from these arguments on; scores can be asked for if `may_have_scores`.
+    /// The range of bounds and options from these arguments on.  Redis takes a limit for ranks if its count is -1, and then ignores
+    /// the offset.  Scores can be asked for if `may_have_scores`.
     fn parse(
         arguments: Arguments<'a>,
         mut by: By,
@@ -197,10 +198,13 @@ impl<'a> Asked<'a> {
                 _ => return Err(Refusal::SYNTAX),
             }
         }
-        if count != -1 && matches!(by, By::Rank | By::Option) {
-            return Err(Refusal::new(
-                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
-            ));
+        if matches!(by, By::Rank | By::Option) {
+            if count != -1 {
+                return Err(Refusal::new(
+                    "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+                ));
+            }
+            offset = 0;
         }
         if with_scores && by == By::Member {
             return Err(Refusal::new("ERR syntax error, WITHSCORES not supported in combination with BYLEX"));
