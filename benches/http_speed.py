@@ -10,19 +10,14 @@ import argparse
 import http.client
 import os
 import re
-import socket
 import statistics
 import subprocess
 import sys
 import time
 
+from servers import HeldPort
+
 VALUE = b"v" * 64
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def start(words, port):
@@ -58,7 +53,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
     parser.add_argument("--connections", type=int, default=50)
     options = parser.parse_args()
-    ports = {"quartet": free_port(), "plain": free_port()}
+    held = {"quartet": HeldPort(), "plain": HeldPort()}
+    ports = {name: port.number for name, port in held.items()}
     port = str(ports["quartet"])
     commands = {
         "quartet": [os.path.abspath(options.quartet), "--port", "0", "--http-port", port, "--dir", ""],

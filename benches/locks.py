@@ -23,7 +23,7 @@ import threading
 import time
 import urllib.request
 
-from servers import Load, Server, no_error, requests
+from servers import HeldPort, Load, Server, no_error, requests
 
 DURABLE_CLIENTS = 64
 WAITERS = 64
@@ -39,9 +39,9 @@ class Etcd:
     """etcd-server with its data in `folder`."""
 
     def __init__(self, folder):
-        ports = Server.free_port(), Server.free_port()
-        self.port = ports[0]
-        url, peer = (f"http://127.0.0.1:{port}" for port in ports)
+        self.held = HeldPort(), HeldPort()
+        self.port = self.held[0].number
+        url, peer = (f"http://127.0.0.1:{port.number}" for port in self.held)
         command = ["etcd", "--data-dir", os.path.join(folder, "etcd"), "--listen-client-urls", url]
         command += ["--advertise-client-urls", url, "--listen-peer-urls", peer]
         command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]

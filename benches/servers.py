@@ -9,10 +9,27 @@ import sys
 import time
 
 
+class HeldPort:
+    """A port that the kernel gives to nobody else until it is closed.
+
+    A socket without a listener is bound to it.  A program that names the port may listen on it, since it sets SO_REUSEADDR too.
+    """
+
+    def __init__(self):
+        self.holding = socket.socket()
+        self.holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.holding.bind(("127.0.0.1", 0))
+        self.number = self.holding.getsockname()[1]
+
+    def close(self):
+        self.holding.close()
+
+
 class Server:
     def __init__(self, definition, folder):
         self.name, command = definition.split("=", 1)
-        self.port = Server.free_port()
+        self.held = HeldPort()
+        self.port = self.held.number
         # A directory of its own for each server that keeps something.
         own = os.path.abspath(os.path.join(folder, self.name))
         words = shlex.split(command.replace("{port}", str(self.port)).replace("{dir}", own))
@@ -20,12 +37,6 @@ class Server:
             words[0] = os.path.abspath(words[0])
         self.process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait_until_up()
-
-    @staticmethod
-    def free_port():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
 
     def wait_until_up(self):
         for _ in range(400):
@@ -57,6 +68,7 @@ class Server:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+        self.held.close()
 
 
 class Load:

@@ -50,13 +50,15 @@ func TestServerPausedStoppedAndStartedAgain(t *testing.T) {
 		return untilLost(ctx, lease)
 	})
 	isTrue(t, errors.Is(err, ErrLost), "paused")
-	err = client.Lock("y").Do(background, func(context.Context, *Lease) error {
+	relay := startRelay(t, server.address(), listen(t))
+	err = relay.client(t).Lock("y").Do(background, func(context.Context, *Lease) error {
 		server.stop()
 		server.start()
+		relay.leadTo(server.address())
 		return nil
 	})
 	isTrue(t, errors.Is(err, ErrLost), "started again")
-	session, err := client.Session(background, shortTTL, 0)
+	session, err := server.client(t).Session(background, shortTTL, 0)
 	must(t, err)
 	lease, err := session.Lock("z").Acquire(background)
 	must(t, err)
@@ -69,7 +71,7 @@ func TestServerPausedStoppedAndStartedAgain(t *testing.T) {
 func TestToldBeforeAnybodyElseIsGrantedIt(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	relay := startRelay(t, server.port, listen(t))
+	relay := startRelay(t, server.address(), listen(t))
 	lease, err := relay.client(t).Lock("x", TTL(shortTTL)).Acquire(background)
 	must(t, err)
 	relay.cut()
@@ -84,7 +86,7 @@ func TestToldBeforeAnybodyElseIsGrantedIt(t *testing.T) {
 func TestConnectionCutAndBack(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	relay := startRelay(t, server.port, listen(t))
+	relay := startRelay(t, server.address(), listen(t))
 	client := relay.client(t)
 	must(t, client.Lock("x", TTL(2*shortTTL)).Do(background, func(ctx context.Context, lease *Lease) error {
 		for round := 0; round < 3; round++ {

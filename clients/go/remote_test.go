@@ -71,7 +71,7 @@ func TestTLS(t *testing.T) {
 	server := startServer(t)
 	chain, roots := certificate(t)
 	listener := tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{chain}})
-	relay := startRelay(t, server.port, listener)
+	relay := startRelay(t, server.address(), listener)
 	url := fmt.Sprintf("rediss://127.0.0.1:%d", relay.port())
 	client := FromURL(url, redis.DialTLSConfig(&tls.Config{RootCAs: roots}))
 	defer client.Close()
@@ -88,23 +88,18 @@ func TestAServerThatIsNotQuartet(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no redis-server")
 	}
-	free := listen(t)
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	other := exec.Command(program, "--port", fmt.Sprint(port), "--save", "", "--bind", "127.0.0.1")
+	// It takes only ports that are chosen before, which others may take first: it has a socket at a path, behind a relay.
+	folder := t.TempDir()
+	socket := &net.UnixAddr{Name: filepath.Join(folder, "redis"), Net: "unix"}
+	other := exec.Command(program, "--port", "0", "--unixsocket", socket.Name, "--save", "", "--dir", folder)
 	must(t, other.Start())
 	defer other.Wait()
 	defer other.Process.Kill()
-	address := fmt.Sprintf("127.0.0.1:%d", port)
 	eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-		}
+		_, err := os.Stat(socket.Name)
 		return err == nil
 	})
-	client := FromURL("redis://" + address)
-	defer client.Close()
+	client := startRelay(t, socket, listen(t)).client(t)
 	_, err = client.Lock("x").Acquire(background)
 	isTrue(t, errors.Is(err, ErrNotQuartet) && contains(err, "give the client the address of a Quartet server"), "the remedy")
 	_, err = client.Limiter("default").Check(background, "x", 1)

@@ -65,7 +65,7 @@ func isTrue(t *testing.T, holds bool, what string) {
 type server struct {
 	t       *testing.T
 	options []string
-	port    int
+	port    int // another one each time it starts
 	process *exec.Cmd
 	ports   string
 }
@@ -85,7 +85,7 @@ func (s *server) start() {
 		program = "quartet"
 	}
 	os.Remove(s.ports)
-	own := []string{"--port", strconv.Itoa(s.port), "--http-port", "off", "--broker-port", "off", "--dir", "", "--ports-file", s.ports}
+	own := []string{"--port", "0", "--http-port", "off", "--broker-port", "off", "--dir", "", "--ports-file", s.ports}
 	s.process = exec.Command(program, append(own, s.options...)...)
 	must(s.t, s.process.Start())
 	eventually(s.t, func() bool {
@@ -165,24 +165,28 @@ func (s *server) waits(resource string) int {
 	return len(s.command("LOCK.WAITS", "RESOURCE", resource).([]interface{}))
 }
 
-// relay passes bytes to a port, until it is cut.
+// address is where it listens.
+func (s *server) address() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: s.port} }
+
+// relay passes bytes to an address, until it is cut.
 type relay struct {
 	listener net.Listener
 	lock     sync.Mutex
+	target   net.Addr
 	open     map[net.Conn]bool
 	isCut    bool
 }
 
-func startRelay(t *testing.T, target int, listener net.Listener) *relay {
+func startRelay(t *testing.T, target net.Addr, listener net.Listener) *relay {
 	t.Helper()
-	r := &relay{listener: listener, open: map[net.Conn]bool{}}
+	r := &relay{listener: listener, target: target, open: map[net.Conn]bool{}}
 	go func() {
 		for {
 			client, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go r.serve(client, target)
+			go r.serve(client)
 		}
 	}()
 	t.Cleanup(func() { listener.Close(); r.cut() })
@@ -204,8 +208,18 @@ func (r *relay) client(t *testing.T) *Client {
 	return client
 }
 
-func (r *relay) serve(client net.Conn, target int) {
-	server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", target))
+// leadTo has it connect to another address for those who connect from now on.
+func (r *relay) leadTo(target net.Addr) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.target = target
+}
+
+func (r *relay) serve(client net.Conn) {
+	r.lock.Lock()
+	target := r.target
+	r.lock.Unlock()
+	server, err := net.Dial(target.Network(), target.String())
 	if err != nil {
 		client.Close()
 		return

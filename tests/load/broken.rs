@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 
+use crate::support::held_port::HeldPort;
 use crate::support::peers::nats_server;
-use crate::support::process::{Server, free_address};
+use crate::support::process::Server;
 
 use super::{check_refused, perform};
 
@@ -33,8 +34,8 @@ fn server_that_says(answers: &'static [&'static [u8]], closes: bool) -> SocketAd
 
 #[test]
 fn a_server_that_is_not_there_is_named_with_a_remedy() {
-    let address = free_address();
-    let port = address.port();
+    let held = HeldPort::take();
+    let (address, port) = (held.address(), held.number());
     for (line, flag) in [("get", "--port"), ("http-get", "--http-port"), ("store", "--broker-port")] {
         check_refused(
             line,

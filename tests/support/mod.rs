@@ -4,6 +4,7 @@ pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod delivered;
 pub(crate) mod feeds;
+pub(crate) mod held_port;
 pub(crate) mod http;
 pub(crate) mod in_process;
 pub(crate) mod json_socket;

@@ -4,21 +4,23 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command};
 
+use super::held_port::HeldPort;
 use super::peers::peer;
-use super::process::{Folder, free_address, wait_for, with_output_in};
+use super::process::{Folder, wait_for, with_output_in};
 
 /// nginx while it runs; it ends with this value.
 pub(crate) struct Nginx {
     child: Child,
     folder: Folder,
-    address: SocketAddr,
+    port: HeldPort,
 }
 
 impl Nginx {
     /// Starts it with what is inside the block `server` of its configuration; none if it is not installed.
     pub(crate) fn start(server: &str) -> Option<Nginx> {
         let program = peer("nginx")?;
-        let (folder, address) = (Folder::new(), free_address());
+        let (folder, port) = (Folder::new(), HeldPort::take());
+        let address = port.address();
         let path = folder.path().display();
         let configuration = format!(
             r#"daemon off;
@@ -44,7 +46,7 @@ http {{
         fs::write(&file, configuration).expect("the folder was just made");
         let mut command = with_output_in(&folder, Command::new(program));
         let child = command.arg("-e").arg("stderr").arg("-c").arg(&file).spawn().expect("the peer was found");
-        let mut nginx = Nginx { child, folder, address };
+        let mut nginx = Nginx { child, folder, port };
         wait_for(|| {
             assert!(nginx.child.try_wait().expect("the child is ours").is_none(), "nginx ended");
             TcpStream::connect(address).ok()
@@ -54,7 +56,7 @@ http {{
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// The page that it serves by default.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +11,8 @@ use std::time::Duration;
 use std::{env, process, thread};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+
+use super::held_port::HeldPort;
 
 /// Names a peer program that suites written for Quartet run against instead, which checks the suites themselves.
 const STAND_IN: &str = "QUARTET_STAND_IN";
@@ -28,14 +30,13 @@ const LOOKS_MAX: usize = 60_000;
 /// Open files of the test that opens very many, beside those, and of the tests beside it.
 const OTHER_FILES: u64 = 500;
 
-/// How often a peer is started again because its port was taken between choosing and binding it.
-const PORT_ATTEMPTS: usize = 5;
-
 /// A running server that is killed when this value is dropped.
 pub(crate) struct Server {
     child: Child,
     folder: Folder,
     address: Option<SocketAddr>,
+    /// The port that a server was given which does not choose one itself.
+    _port: Option<HeldPort>,
 }
 
 impl Server {
@@ -56,7 +57,7 @@ impl Server {
         match wait_until_serving(&mut child, || folder.ports()) {
             Ok(ports) => {
                 let address = ports["resp"].as_str().map(|text| text.parse().expect("an address was bound"));
-                Server { child, folder, address }
+                Server { child, folder, address, _port: None }
             }
             Err(status) => panic!("quartet ended before it served: {status}\n{}", folder.stderr()),
         }
@@ -69,27 +70,20 @@ impl Server {
 
     /// Starts a peer with further settings.
     pub(crate) fn peer_with(program: &Path, arguments: &[&str]) -> Server {
-        let mut failure = String::new();
-        for _ in 0..PORT_ATTEMPTS {
-            let folder = Folder::new();
-            let address = free_address();
-            let mut child = with_output_in(&folder, Command::new(program))
-                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"])
-                .args(["--enable-debug-command", "yes", "--port", &address.port().to_string()])
-                .arg("--dir")
-                .arg(folder.path())
-                .args(arguments)
-                .spawn()
-                .expect("the peer was found");
-            let process = child.id();
-            match wait_until_serving(&mut child, || answers_as(process, address).then_some(())) {
-                Ok(()) => return Server { child, folder, address: Some(address) },
-                Err(status) => {
-                    failure = format!("the peer ended before it served: {status}\n{}", folder.stdout())
-                }
-            }
+        let (folder, port) = (Folder::new(), HeldPort::take());
+        let mut child = with_output_in(&folder, Command::new(program))
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"])
+            .args(["--enable-debug-command", "yes", "--port", &port.number().to_string()])
+            .arg("--dir")
+            .arg(folder.path())
+            .args(arguments)
+            .spawn()
+            .expect("the peer was found");
+        let (process, address) = (child.id(), port.address());
+        match wait_until_serving(&mut child, || answers_as(process, address).then_some(())) {
+            Ok(()) => Server { child, folder, address: Some(address), _port: Some(port) },
+            Err(status) => panic!("the peer ended before it served: {status}\n{}", folder.stdout()),
         }
-        panic!("{failure}");
     }
 
     /// Starts the nats-server at `program` at this port, of which zero is any, with this configuration.
@@ -107,14 +101,9 @@ impl Server {
             .expect("the peer was found");
         let process = child.id();
         match wait_until_serving(&mut child, || nats_address(&folder, process, "nats")) {
-            Ok(address) => Server { child, folder, address: Some(address) },
+            Ok(address) => Server { child, folder, address: Some(address), _port: None },
             Err(status) => panic!("nats-server ended before it served: {status}\n{}", folder.stderr()),
         }
-    }
-
-    /// Where a nats-server listens for WebSockets.
-    pub(crate) fn nats_websocket_address(&self) -> SocketAddr {
-        nats_address(&self.folder, self.child.id(), "websocket").expect("its configuration has such a door")
     }
 
     /// Where a nats-server tells of itself.
@@ -176,7 +165,7 @@ impl Drop for Server {
 }
 
 /// How a configuration of nats-server writes a port, of which zero is any.
-pub(crate) fn nats_port(port: u16) -> String {
+fn nats_port(port: u16) -> String {
     if port == 0 { "-1".to_owned() } else { port.to_string() }
 }
 
@@ -311,7 +300,7 @@ fn wait_until_serving<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>)
     })
 }
 
-/// Whether the Redis or Valkey server at `address` is `process`, and not another one that took its port.
+/// Whether the Redis or Valkey server at `address` is `process`, and serves.
 fn answers_as(process: u32, address: SocketAddr) -> bool {
     let ask = || -> io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
@@ -321,12 +310,6 @@ fn answers_as(process: u32, address: SocketAddr) -> bool {
         Ok(String::from_utf8_lossy(&reply).into_owned())
     };
     ask().is_ok_and(|reply| reply.lines().any(|line| line == format!("process_id:{process}")))
-}
-
-/// An address that was free a moment ago.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address")
 }
 
 /// The right to open very many connections, which one test has at a time.

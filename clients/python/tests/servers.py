@@ -13,10 +13,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import redis
 
 #: Looks at a condition before a test gives up.
@@ -40,11 +42,14 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 class Server:
-    """A Quartet server, or another program that takes ``--port`` if it is given."""
+    """A Quartet server: the program that the environment variable QUARTET names, or quartet on the path."""
+
+    #: Where it listens, which is another port each time it starts.
+    port: int
 
     def __init__(self, *arguments: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="quartet-client-"))
-        self.arguments, self.port = arguments, 0
+        self.arguments = arguments
         self.start()
 
     def start(self) -> None:
@@ -54,7 +59,7 @@ class Server:
         command = [
             program,
             "--port",
-            str(self.port),
+            "0",
             "--http-port",
             "off",
             "--broker-port",
@@ -104,32 +109,33 @@ class Server:
         shutil.rmtree(self.folder)
 
 
-def other_server() -> tuple[subprocess.Popen[bytes], int] | None:
-    """A redis-server, if there is one."""
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The URL of a redis-server, if there is one.
+
+    It listens on a Unix socket behind a relay: it takes only ports that are chosen before, which others may take first.
+    """
     program = shutil.which("redis-server")
     if program is None:
-        return None
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [program, "--port", str(port), "--save", "", "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL
-    )
-
-    def answers() -> bool:
-        try:
-            return bool(redis.Redis(port=port).ping())
-        except redis.ConnectionError:
-            return False
-
-    wait_for(answers)
-    return process, port
+        pytest.skip("there is no redis-server")
+    with tempfile.TemporaryDirectory(prefix="quartet-client-") as folder:
+        path = f"{folder}/redis"
+        command = [program, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process, Relay(path) as relay:
+            try:
+                wait_for(lambda: os.path.exists(path) or process.poll() is not None)
+                yield f"redis://127.0.0.1:{relay.port}"
+            finally:
+                process.kill()
 
 
 class Relay:
-    """Passes bytes to a port, until it is cut."""
+    """Passes bytes to a port, or to a Unix socket at a path, until it is cut."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
-        self._target, self._tls = port, tls
+    def __init__(self, target: int | str, tls: ssl.SSLContext | None = None) -> None:
+        #: Where it connects to for those who connect from now on.
+        self.target = target
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -170,7 +176,7 @@ class Relay:
         try:
             if self._tls is not None:
                 client = self._tls.wrap_socket(client, server_side=True)
-            server = socket.create_connection(("127.0.0.1", self._target))
+            server = _connected_to(self.target)
         except OSError:
             client.close()
             return
@@ -184,6 +190,14 @@ class Relay:
     def __exit__(self, *_: object) -> None:
         self._listener.close()
         self.cut()
+
+
+def _connected_to(target: int | str) -> socket.socket:
+    if isinstance(target, int):
+        return socket.create_connection(("127.0.0.1", target))
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(target)
+    return connection
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:

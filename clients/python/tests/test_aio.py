@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
-from servers import LOOKS_MAX, Relay, Server, certificate, name, other_server
+from servers import LOOKS_MAX, Relay, Server, certificate, name, redis_server
 
 from quartet_client import Deadlock, LockLost, NotAcquired, NotHeld, NotQuartet, RateLimited
 from quartet_client.aio import Held, Quartet
@@ -238,7 +238,7 @@ def test_limits(shared_server: Server) -> None:
     run(shared_server, test)
 
 
-def test_passwords_tls_and_other_servers(shared_server: Server, tmp_path: Path) -> None:
+def test_passwords_and_tls(shared_server: Server, tmp_path: Path) -> None:
     chain, key = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)
@@ -251,12 +251,15 @@ def test_passwords_tls_and_other_servers(shared_server: Server, tmp_path: Path) 
         with Server("--requirepass", "sesame") as server:
             async with Quartet.from_url(f"redis://:sesame@127.0.0.1:{server.port}") as quartet, quartet.lock(name()):
                 pass
-        other = other_server()
-        if other is not None:
-            async with Quartet.from_url(f"redis://127.0.0.1:{other[1]}") as quartet:
+
+    asyncio.run(main())
+
+
+def test_a_server_that_is_not_quartet() -> None:
+    async def main() -> None:
+        with redis_server() as url:
+            async with Quartet.from_url(url) as quartet:
                 with pytest.raises(NotQuartet):
                     await quartet.lock("x").acquire()
-            other[0].kill()
-            other[0].wait()
 
     asyncio.run(main())

@@ -57,10 +57,11 @@ def test_server_stops(own_server: Server) -> None:
 
 
 def test_server_starts_again_without_the_lock(own_server: Server) -> None:
-    with Quartet.from_url(own_server.url) as quartet:
+    with Relay(own_server.port) as relay, Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as quartet:
         with pytest.raises(LockLost), quartet.lock(name(), ttl=30.0) as lease:
             own_server.stop()
             own_server.start()
+            relay.target = own_server.port
         assert lease.lost.is_set()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from servers import Relay, Server, certificate, name, other_server
+from servers import Relay, Server, certificate, name, redis_server
 
 from quartet_client import NotQuartet, Quartet
 
@@ -60,15 +60,7 @@ def test_a_pool_that_is_used_up_does_not_matter(shared_server: Server) -> None:
 
 
 def test_a_server_that_is_not_quartet() -> None:
-    other = other_server()
-    if other is None:
-        pytest.skip("there is no redis-server")
-    process, port = other
-    try:
-        with Quartet.from_url(f"redis://127.0.0.1:{port}") as quartet:
-            for ask in (quartet.lock("x").acquire, quartet.session, lambda: quartet.limiter().check("x")):
-                with pytest.raises(NotQuartet, match="give the client the address of a Quartet server"):
-                    ask()
-    finally:
-        process.kill()
-        process.wait()
+    with redis_server() as url, Quartet.from_url(url) as quartet:
+        for ask in (quartet.lock("x").acquire, quartet.session, lambda: quartet.limiter().check("x")):
+            with pytest.raises(NotQuartet, match="give the client the address of a Quartet server"):
+                ask()

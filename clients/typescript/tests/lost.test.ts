@@ -47,12 +47,16 @@ for (const library of LIBRARIES) {
         server.resume();
       });
       await assert.rejects(paused, LockLost);
-      const restarted = quartet.lock(name()).withLock(async () => {
+      await using relay = await Relay.start(server.port);
+      using reconnected = client(library, relay.port);
+      const restarted = reconnected.lock(name()).withLock(async () => {
         await server.stop();
         await server.start();
+        relay.target = server.port;
       });
       await assert.rejects(restarted, LockLost);
-      const session = await quartet.session({ ttlMs: SHORT_MS });
+      using again = client(library, server.port);
+      const session = await again.session({ ttlMs: SHORT_MS });
       const lease = await session.lock(name()).acquire();
       await server.stop();
       assert.ok((await aborted(lease.signal)) instanceof LockLost);

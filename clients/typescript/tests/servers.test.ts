@@ -1,16 +1,13 @@
 /** Servers that ask for a password, speak TLS, or are not Quartet. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 
 import { NotQuartet, Quartet } from "../src/index.js";
-import { LIBRARIES, Relay, Server, certificate, client, name, waitFor } from "./servers.js";
+import { LIBRARIES, Relay, Server, certificate, client, name, redisServer } from "./servers.js";
 
 async function works(quartet: Quartet): Promise<void> {
   await quartet.lock(name()).withLock((_signal, lease) => assert.ok(lease.fencingToken > 0));
@@ -42,20 +39,13 @@ for (const library of LIBRARIES) {
     });
 
     test("a server that is not Quartet", async (context) => {
-      const port = await freePort();
-      const other = spawn("redis-server", ["--port", String(port), "--save", "", "--bind", "127.0.0.1"], { stdio: "ignore" });
-      const started = await new Promise((resolve) => {
-        other.once("error", () => resolve(false));
-        other.once("spawn", () => resolve(true));
-      });
-      if (!started) return context.skip("there is no redis-server");
-      await waitFor(() => answers(port));
-      using quartet = client(library, port);
+      await using other = await redisServer();
+      if (!other) return context.skip("there is no redis-server");
+      using quartet = client(library, other.port);
       const remedy = { name: "NotQuartet", message: /give the client the address of a Quartet server/ };
       await assert.rejects(quartet.lock("x").acquire(), remedy);
       await assert.rejects(quartet.limiter().check("x"), NotQuartet);
       await assert.rejects(quartet.session(), NotQuartet);
-      other.kill();
     });
   });
 }
@@ -75,22 +65,3 @@ test("both versions of the protocol, and clients that are connected", async () =
   given.disconnect();
   assert.throws(() => new Quartet({} as never), TypeError);
 });
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => listener.once("listening", resolve));
-  const { port } = listener.address() as AddressInfo;
-  await new Promise((resolve) => listener.close(resolve));
-  return port;
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}

@@ -39,6 +39,7 @@ export async function aborted(signal: AbortSignal): Promise<unknown> {
 
 /** A Quartet server: the program that the environment variable QUARTET names, or `quartet` on the path. */
 export class Server implements AsyncDisposable {
+  /** Where it listens, which is another port each time it starts. */
   port = 0;
   #process!: ChildProcess;
   #client: Redis | undefined;
@@ -55,7 +56,9 @@ export class Server implements AsyncDisposable {
   async start(): Promise<void> {
     const ports = join(this.#folder, "ports.json");
     rmSync(ports, { force: true });
-    const own = ["--port", String(this.port), "--http-port", "off", "--broker-port", "off", "--dir", "", "--ports-file", ports];
+    this.#client?.disconnect();
+    this.#client = undefined;
+    const own = ["--port", "0", "--http-port", "off", "--broker-port", "off", "--dir", "", "--ports-file", ports];
     this.#process = spawn(process.env["QUARTET"] ?? "quartet", [...own, ...this.options], { stdio: "ignore" });
     await waitFor(() => existsSync(ports));
     const text = readFileSync(ports, "utf8");
@@ -104,21 +107,53 @@ export class Server implements AsyncDisposable {
   }
 }
 
-/** Passes bytes to a port, until it is cut. */
+/** A redis-server, if there is one.  It takes only ports that are chosen before, which others may take first: it has a
+ * socket at a path, behind a relay.
+ */
+export async function redisServer(): Promise<(AsyncDisposable & { port: number }) | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), "quartet-client-"));
+  const path = join(folder, "redis");
+  const options = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", folder];
+  const server = spawn("redis-server", options, { stdio: "ignore" });
+  const ended = new Promise((resolve) => server.once("exit", resolve));
+  const isThere = await new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.once("spawn", () => resolve(true));
+  });
+  if (!isThere) return undefined;
+  await waitFor(() => existsSync(path));
+  const relay = await Relay.start(path);
+  return {
+    port: relay.port,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await relay[Symbol.asyncDispose]();
+      server.kill("SIGKILL");
+      await ended;
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Passes bytes to a port, or to a socket at a path, until it is cut. */
 export class Relay implements AsyncDisposable {
   isCut = false;
   readonly #open = new Set<Socket>();
 
-  private constructor(readonly listener: Listener) {}
+  /** `target` is where it connects to for those who connect from now on. */
+  private constructor(
+    public target: number | string,
+    readonly listener: Listener,
+  ) {}
 
   get port(): number {
     return (this.listener.address() as AddressInfo).port;
   }
 
-  static async start(target: number, tls?: { cert: Buffer; key: Buffer }): Promise<Relay> {
+  static async start(target: number | string, tls?: { cert: Buffer; key: Buffer }): Promise<Relay> {
     const serve = (client: Socket): void => {
       if (relay.isCut) return void client.destroy();
-      const server = connect(target, "127.0.0.1");
+      const { target } = relay;
+      const server = connect(typeof target === "number" ? { host: "127.0.0.1", port: target } : { path: target });
       for (const [from, to] of [[client, server] as const, [server, client] as const]) {
         relay.#open.add(from);
         from.on("error", () => to.destroy());
@@ -129,7 +164,7 @@ export class Relay implements AsyncDisposable {
         from.pipe(to);
       }
     };
-    const relay: Relay = new Relay(tls ? createTlsServer(tls, serve) : createServer(serve));
+    const relay: Relay = new Relay(target, tls ? createTlsServer(tls, serve) : createServer(serve));
     await new Promise<void>((resolve) => relay.listener.listen(0, "127.0.0.1", resolve));
     return relay;
   }

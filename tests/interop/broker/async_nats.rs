@@ -42,7 +42,7 @@ fn async_nats() {
 }
 
 async fn open(server: &Restartable) -> Client {
-    ::async_nats::connect(server.address.to_string()).await.expect("the server listens")
+    ::async_nats::connect(server.port.address().to_string()).await.expect("the server listens")
 }
 
 async fn subscribe(client: &Client, subject: &str) -> Subscriber {

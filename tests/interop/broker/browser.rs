@@ -12,8 +12,9 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Program, RECONNECT, RESTART, STEPS, programs};
 use crate::interop::program;
+use crate::support::held_port::HeldPort;
 use crate::support::peers;
-use crate::support::process::{Folder, Server, nats_port, with_output_in};
+use crate::support::process::{Folder, Server, with_output_in};
 
 /// The pages by their paths; what they do is in the script of the same name.
 const PAGES: [&str; 2] = ["/nats_page", "/keys_page"];
@@ -72,7 +73,7 @@ fn visits(package: &str, page: &str) -> Vec<Vec<String>> {
 struct Door {
     program: Program,
     origin: String,
-    address: SocketAddr,
+    port: HeldPort,
     server: Option<Server>,
     /// Where its streams are.
     folder: Folder,
@@ -80,9 +81,8 @@ struct Door {
 
 impl Door {
     fn open(program: Program, site: &Site) -> Door {
-        let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut door =
-            Door { program, origin: site.origin(), address: unknown, server: None, folder: Folder::new() };
+        let (port, folder) = (HeldPort::take(), Folder::new());
+        let mut door = Door { program, origin: site.origin(), port, server: None, folder };
         door.restart();
         door
     }
@@ -96,10 +96,10 @@ impl Door {
         }
         self.server = None;
         let kept = self.folder.path().to_string_lossy().into_owned();
-        let port = self.address.port();
+        let port = self.port.number();
         let server = match &self.program {
             Program::Nats(program) => {
-                let listen = format!("listen: \"127.0.0.1:{}\"", nats_port(port));
+                let listen = format!("listen: \"127.0.0.1:{port}\"");
                 let streams = format!("jetstream {{ store_dir: {kept:?} }}");
                 Server::nats(program, 0, &format!("{streams}\nwebsocket {{ no_tls: true, {listen} }}"))
             }
@@ -110,17 +110,13 @@ impl Door {
                 Server::quartet(&[&ports[..], &["--http-cors-origins", origin, "--dir", &kept]].concat())
             }
         };
-        self.address = match &self.program {
-            Program::Nats(_) => server.nats_websocket_address(),
-            Program::Quartet => server.http_address(),
-        };
         self.server = Some(server);
     }
 
     fn url(&self) -> String {
         match self.program {
-            Program::Nats(_) => format!("ws://{}", self.address),
-            Program::Quartet => format!("ws://{}/ws", self.address),
+            Program::Nats(_) => format!("ws://{}", self.port.address()),
+            Program::Quartet => format!("ws://{}/ws", self.port.address()),
         }
     }
 }

@@ -8,9 +8,9 @@ mod browser;
 mod killed;
 pub(super) mod programs;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::support::held_port::HeldPort;
 use crate::support::peers;
 use crate::support::process::{Folder, Server};
 
@@ -45,7 +45,7 @@ pub(super) enum Program {
 /// A server that is killed and started again on the same ports.
 struct Restartable {
     program: Program,
-    address: SocketAddr,
+    port: HeldPort,
     server: Option<Server>,
 }
 
@@ -57,28 +57,29 @@ fn programs() -> Vec<Program> {
 impl Restartable {
     /// Starts one.
     fn start(program: Program) -> Restartable {
-        let server = program.serve(0, None);
-        Restartable { program, address: server.broker_address(), server: Some(server) }
+        let port = HeldPort::take();
+        let server = program.serve(&port, None);
+        Restartable { program, port, server: Some(server) }
     }
 
     /// Kills it, and starts another that listens where it has listened.
     fn restart(&mut self) {
         self.server = None;
-        self.server = Some(self.program.serve(self.address.port(), None));
+        self.server = Some(self.program.serve(&self.port, None));
     }
 }
 
 impl Program {
-    /// Starts it at this port, of which zero is any.  What it keeps goes to `folder`.
-    pub(super) fn serve(&self, port: u16, folder: Option<&Folder>) -> Server {
+    /// Starts it at this port.  What it keeps goes to `folder`.
+    pub(super) fn serve(&self, port: &HeldPort, folder: Option<&Folder>) -> Server {
         let kept = folder.map(|folder| folder.path().to_string_lossy());
         match self {
             Program::Nats(program) => {
                 let streams = kept.map(|folder| format!("jetstream {{ store_dir: {folder:?} }}"));
-                Server::nats(program, port, &streams.unwrap_or_default())
+                Server::nats(program, port.number(), &streams.unwrap_or_default())
             }
             Program::Quartet => {
-                let port = port.to_string();
+                let port = port.number().to_string();
                 Server::quartet(&["--broker-port", &port, "--dir", kept.as_deref().unwrap_or_default()])
             }
         }

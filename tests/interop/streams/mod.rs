@@ -6,18 +6,17 @@
 mod async_nats;
 mod programs;
 
-use std::net::SocketAddr;
-
 use rustix::process::{Signal, kill_process};
 
 use super::broker::Program;
+use crate::support::held_port::HeldPort;
 use crate::support::peers;
 use crate::support::process::{Folder, Server};
 
 /// A server whose streams outlive it.
 struct Keeping {
     program: Program,
-    address: SocketAddr,
+    port: HeldPort,
     server: Option<Server>,
     folder: Folder,
 }
@@ -30,9 +29,9 @@ fn programs() -> Vec<Program> {
 impl Keeping {
     /// Starts one with no stream.
     fn start(program: Program) -> Keeping {
-        let folder = Folder::new();
-        let server = program.serve(0, Some(&folder));
-        Keeping { program, address: server.broker_address(), server: Some(server), folder }
+        let (folder, port) = (Folder::new(), HeldPort::take());
+        let server = program.serve(&port, Some(&folder));
+        Keeping { program, port, server: Some(server), folder }
     }
 
     /// Ends it, and starts another at the same port with the same streams.  Quartet is killed; nats-server is asked, since
@@ -44,6 +43,6 @@ impl Keeping {
             server.wait();
         }
         drop(server);
-        self.server = Some(self.program.serve(self.address.port(), Some(&self.folder)));
+        self.server = Some(self.program.serve(&self.port, Some(&self.folder)));
     }
 }

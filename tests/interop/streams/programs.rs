@@ -15,7 +15,7 @@ fn check(client: impl Fn() -> Command, jobs: usize) {
     for server in programs() {
         let mut server = Keeping::start(server);
         let mut command = client();
-        command.arg(server.address.to_string());
+        command.arg(server.port.address().to_string());
         let mut running = Running::start(command);
         running.wait_for_line(RESTART);
         server.restart();

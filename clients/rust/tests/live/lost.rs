@@ -55,11 +55,13 @@ async fn server_paused_stopped_and_started_again() {
         .await;
     assert!(paused.unwrap_err().is_lost());
     server.resume();
-    let lease = quartet.lock("y").acquire().await.unwrap();
+    let relay = Relay::start(server.target()).await;
+    let lease = relay.quartet().lock("y").acquire().await.unwrap();
     server.stop();
     server.start_again().await;
+    relay.lead_to(server.target());
     assert!(lease.release().await.unwrap_err().is_lost());
-    let session = quartet.session(SHORT, Duration::ZERO).await.unwrap();
+    let session = server.quartet().session(SHORT, Duration::ZERO).await.unwrap();
     let lease = session.lock("z").acquire().await.unwrap();
     server.stop();
     lease.lost().await;
@@ -71,7 +73,7 @@ async fn server_paused_stopped_and_started_again() {
 #[tokio::test]
 async fn told_before_anybody_else_is_granted_it() {
     let server = Server::start(&[]).await;
-    let relay = Relay::start(server.port).await;
+    let relay = Relay::start(server.target()).await;
     let lease = relay.quartet().lock("x").ttl(SHORT).acquire().await.unwrap();
     relay.cut();
     let next = server.quartet().lock("x").acquire().await.unwrap();
@@ -83,7 +85,7 @@ async fn told_before_anybody_else_is_granted_it() {
 #[tokio::test]
 async fn connection_cut_and_back() {
     let server = Server::start(&[]).await;
-    let relay = Relay::start(server.port).await;
+    let relay = Relay::start(server.target()).await;
     let quartet = relay.quartet();
     let lease = quartet.lock("x").ttl(2 * SHORT).acquire().await.unwrap();
     for _ in 0..3 {

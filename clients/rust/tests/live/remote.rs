@@ -3,9 +3,8 @@
 use std::process::{Command, Stdio};
 
 use quartet_client::{Error, Quartet};
-use tokio::net::TcpStream;
 
-use crate::servers::{Server, eventually};
+use crate::servers::{Relay, Server, Target, eventually};
 
 async fn works(quartet: &Quartet) {
     quartet.lock("x").acquire().await.unwrap().release().await.unwrap();
@@ -36,23 +35,28 @@ async fn both_protocols() {
 
 #[tokio::test]
 async fn a_server_that_is_not_quartet() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    // It takes only ports that are chosen before, which others may take first: it has a socket at a path, behind a relay.
+    let folder = std::env::temp_dir().join(format!("quartet-client-{}-redis", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
     let started = Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--port", &port.to_string()])
+        .args(["--port", "0", "--save", "", "--unixsocket"])
+        .arg(&path)
+        .current_dir(&folder)
         .stdout(Stdio::null())
         .spawn();
     let Ok(mut other) = started else {
         eprintln!("skipped: there is no redis-server");
         return;
     };
-    eventually(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
-    let quartet = Quartet::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    eventually(async || path.exists()).await;
+    let relay = Relay::start(Target::Path(path)).await;
+    let quartet = relay.quartet();
     let error = quartet.lock("x").acquire().await.map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::NotQuartet { .. }), "{error:?}");
     assert!(error.to_string().contains("give the client the address of a Quartet server"), "{error}");
     assert!(matches!(quartet.limiter("default").check("x", 1).await, Err(Error::NotQuartet { .. })));
     other.kill().unwrap();
     other.wait().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use quartet_client::Quartet;
 use redis::{FromRedisValue, Value};
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::{AbortHandle, JoinHandle};
 
 /// Long enough that a busy machine does not lose it, short enough that a test can outlive it.
@@ -35,6 +35,7 @@ pub(crate) struct Server {
     folder: PathBuf,
     options: Vec<String>,
     child: Child,
+    /// Where it listens, which is another port each time it starts.
     pub(crate) port: u16,
 }
 
@@ -45,18 +46,18 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("quartet-client-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        let child = Server::spawn(&folder, &options, 0);
+        let child = Server::spawn(&folder, &options);
         let mut server = Server { folder, options, child, port: 0 };
         server.wait().await;
         server
     }
 
-    fn spawn(folder: &std::path::Path, options: &[String], port: u16) -> Child {
+    fn spawn(folder: &std::path::Path, options: &[String]) -> Child {
         let program = std::env::var("QUARTET").unwrap_or_else(|_| "quartet".to_owned());
         let ports = folder.join("ports.json");
         let _ = fs::remove_file(&ports);
         Command::new(program)
-            .args(["--http-port", "off", "--broker-port", "off", "--dir", "", "--port", &port.to_string()])
+            .args(["--http-port", "off", "--broker-port", "off", "--dir", "", "--port", "0"])
             .arg("--ports-file")
             .arg(&ports)
             .args(options)
@@ -80,7 +81,7 @@ impl Server {
     }
 
     pub(crate) async fn start_again(&mut self) {
-        self.child = Server::spawn(&self.folder, &self.options, self.port);
+        self.child = Server::spawn(&self.folder, &self.options);
         self.wait().await;
     }
 
@@ -95,6 +96,10 @@ impl Server {
 
     pub(crate) fn resume(&self) {
         self.signal("-CONT");
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        Target::Port(self.port)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -145,16 +150,27 @@ impl Drop for Server {
     }
 }
 
-/// Passes bytes to a port, until it is cut.
+/// Where a server listens.
+#[derive(Clone)]
+pub(crate) enum Target {
+    Port(u16),
+    /// A Unix socket.
+    Path(PathBuf),
+}
+
+/// Passes bytes to a server, until it is cut.
 pub(crate) struct Relay {
     pub(crate) port: u16,
+    target: Arc<Mutex<Target>>,
     accepting: JoinHandle<()>,
     open: Arc<Mutex<Vec<AbortHandle>>>,
     is_cut: Arc<AtomicBool>,
 }
 
 impl Relay {
-    pub(crate) async fn start(target: u16) -> Relay {
+    pub(crate) async fn start(target: Target) -> Relay {
+        let target = Arc::new(Mutex::new(target));
+        let current = Arc::clone(&target);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let open: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
@@ -165,18 +181,32 @@ impl Relay {
                 if cut.load(Ordering::Relaxed) {
                     continue;
                 }
+                let target = current.lock().unwrap().clone();
                 let pass = tokio::spawn(async move {
-                    let mut server = TcpStream::connect(("127.0.0.1", target)).await?;
-                    copy_bidirectional(&mut client, &mut server).await
+                    match target {
+                        Target::Port(port) => {
+                            let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
+                            copy_bidirectional(&mut client, &mut server).await
+                        }
+                        Target::Path(path) => {
+                            let mut server = UnixStream::connect(path).await?;
+                            copy_bidirectional(&mut client, &mut server).await
+                        }
+                    }
                 });
                 passing.lock().unwrap().push(pass.abort_handle());
             }
         });
-        Relay { port, accepting, open, is_cut }
+        Relay { port, target, accepting, open, is_cut }
     }
 
     pub(crate) fn quartet(&self) -> Quartet {
         Quartet::open(format!("redis://127.0.0.1:{}", self.port)).unwrap()
+    }
+
+    /// Has it connect to this server for those who connect from now on.
+    pub(crate) fn lead_to(&self, target: Target) {
+        *self.target.lock().unwrap() = target;
     }
 
     /// Closes all connections; new ones come through.

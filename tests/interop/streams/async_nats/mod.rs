@@ -26,7 +26,8 @@ fn async_nats() {
     for server in programs() {
         let mut server = Keeping::start(server);
         runtime.block_on(async {
-            let client = ::async_nats::connect(server.address.to_string()).await.expect("the server listens");
+            let client =
+                ::async_nats::connect(server.port.address().to_string()).await.expect("the server listens");
             let mut context = jetstream::new(client.clone());
             context.set_timeout(HANG_GUARD);
             definitions::all(&context).await;
