@@ -1,6 +1,6 @@
 //! The arguments of a function that a script calls, read as Lua's own functions read theirs, with their messages.
 
-use mlua::{Lua, LuaString, MultiValue, Value};
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 use super::raised::located;
 
@@ -14,6 +14,11 @@ impl<'l> Given<'l> {
     /// The arguments of a call.
     pub(crate) fn new(lua: &'l Lua, values: MultiValue) -> Given<'l> {
         Given { lua, values }
+    }
+
+    /// The state of Lua that they belong to.
+    pub(crate) fn lua(&self) -> &'l Lua {
+        self.lua
     }
 
     /// How many there are.
@@ -42,6 +47,14 @@ impl<'l> Given<'l> {
     fn wrong_type(&self, position: usize, wanted: &str) -> mlua::Error {
         let found = self.get(position).map_or("no value", type_name);
         self.bad(position, format!("{wanted} expected, got {found}"))
+    }
+
+    /// A table.
+    pub(crate) fn table(&self, position: usize) -> mlua::Result<&Table> {
+        match self.get(position) {
+            Some(Value::Table(table)) => Ok(table),
+            _ => Err(self.wrong_type(position, "table")),
+        }
     }
 
     /// A number, or a string that spells one.

@@ -9,6 +9,7 @@ mod engine;
 mod libraries;
 mod library;
 mod loading;
+mod meter;
 mod number_text;
 mod program;
 mod raised;

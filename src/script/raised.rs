@@ -72,14 +72,21 @@ impl Raised {
     }
 }
 
+/// The name of the prelude on Lua's stack.
+pub(crate) const PRELUDE_SOURCE: &str = "=prelude";
+
 /// The place from which a function was called, as Lua puts it before messages: `user_script:1: `.  Level 1 is the caller of
-/// the function that runs.
+/// the function that runs; functions of the prelude are passed over.
 pub(crate) fn place(lua: &Lua, level: usize) -> String {
-    let place = lua.inspect_stack(level, |frame| {
-        let line = frame.current_line()?;
-        Some(format!("{}:{line}: ", frame.source().short_src?))
-    });
-    place.flatten().unwrap_or_default()
+    let (is_of_prelude, place) = lua
+        .inspect_stack(level, |frame| {
+            let source = frame.source();
+            let is_of_prelude = source.source.as_deref() == Some(PRELUDE_SOURCE);
+            let line = frame.current_line().zip(source.short_src);
+            (is_of_prelude, line.map(|(line, source)| format!("{source}:{line}: ")))
+        })
+        .unwrap_or_default();
+    if is_of_prelude { self::place(lua, level + 1) } else { place.unwrap_or_default() }
 }
 
 /// A message about what the caller of a function has done.

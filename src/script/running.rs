@@ -113,18 +113,20 @@ pub(super) fn run(
         ..call.caller.clone()
     };
     let limits = limits(call, program.kind());
-    let bytes_max = limits.memory;
     program.touch(call.now().millis());
     with_engine(|engine| {
         let mut run = Run { call: &mut *call, caller, inside };
-        let ended = engine.run(program, keys.iter(), arguments.iter(), limits, &mut run);
+        let mut ended = engine.run(program, keys.iter(), arguments.iter(), limits, &mut run);
         let Run { caller, inside, .. } = run;
         call.caller.has_own_message |= caller.has_own_message;
+        if let Ended::Returned(version) = ended
+            && let Some(other) = engine.answer(version, call.output)
+        {
+            ended = other;
+        }
+        engine.end();
         match ended {
-            Ended::Returned(version) => {
-                engine.answer(version, bytes_max, call.output);
-                Ok(())
-            }
+            Ended::Returned(_) => Ok(()),
             Ended::Failed(text) => Err(Refusal::new(text)),
             Ended::Stopped(stop, place) => {
                 let is_undone = !inside.is_lasting;

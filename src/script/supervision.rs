@@ -153,13 +153,18 @@ impl Watch {
         }
     }
 
+    /// The time in milliseconds of the server's clock.
+    pub(super) fn now(&self) -> u64 {
+        self.supervisor.clock.now().millis()
+    }
+
     /// Does what is due.
     ///
     /// # Errors
     /// If the script is to be stopped.
     pub(super) fn look(&self) -> Result<(), Stop> {
         self.look_for_kill()?;
-        let now = self.supervisor.clock.now().millis();
+        let now = self.now();
         let taken = now.saturating_sub(self.began);
         let all_end_by = self.supervisor.all_end_by.load(Relaxed);
         let is_long = self.long_run.get().is_some() || taken >= self.threshold;
@@ -188,6 +193,9 @@ impl Watch {
 
     /// Has others served once the script has run for long.
     fn relieve(&self, taken: u64) -> Result<(), Stop> {
+        if taken < self.threshold.min(STAND_IN_PATIENCE) {
+            return Ok(());
+        }
         let cover = stand_in::cover();
         // A turn that only lasts ends soon, and then its thread is free.
         let stands_in_for_script = cover == Cover::Away && !self.supervisor.runs.lock().is_empty();

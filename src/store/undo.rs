@@ -13,10 +13,17 @@ const COPIED_MAX: usize = 64 * 1024;
 /// Keys that are looked through one by one; a table finds more of them.
 const FEW: usize = 8;
 
+/// Bytes that are kept in all.
+const KEPT_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes that a key takes here besides itself and what it holds.
+const KEPT_OVERHEAD: usize = 128;
+
 /// The contents of keys before their first write.
 #[derive(Default)]
 pub struct Undo {
     kept: SmallVec<[Kept; 1]>,
+    bytes: usize,
     /// The places in `kept` by database and hash, once they are many; a second key of the same hash cannot be kept.
     places: HashMap<(usize, u64), usize>,
 }
@@ -30,7 +37,7 @@ struct Kept {
     recency: u32,
 }
 
-/// A key's contents cannot be kept: they are large, or the state of a service.
+/// A key's contents cannot be kept: they are large, alone or with what is kept already, or the state of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotKept;
 
@@ -62,6 +69,11 @@ impl Undo {
         if object.is_some_and(|object| object.memory() > COPIED_MAX) {
             return Err(NotKept);
         }
+        let bytes = KEPT_OVERHEAD + key.bytes.len() + found.map_or(0, |entry| entry.memory());
+        if self.bytes + bytes > KEPT_MAX {
+            return Err(NotKept);
+        }
+        self.bytes += bytes;
         let kept = Kept {
             database,
             hash: key.hash,
@@ -150,6 +162,26 @@ mod tests {
         }
         undo.roll_back(&mut keyspace);
         assert!(names.iter().all(|name| keyspace.peek(&store.key(name.as_bytes())).is_none()));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let store = Store::new(1, 1, 1, 1);
+        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let mut keyspace = view(&store);
+        let (mut undo, value) = (Undo::default(), vec![0; KEPT_MAX / 4]);
+        let names = ["a", "b", "c", "d"];
+        let results: Vec<_> = names
+            .iter()
+            .map(|name| {
+                let key = store.key(name.as_bytes());
+                keyspace.shard(&key).set(&key, &value, Lifetime::Forever, &ACCESS);
+                undo.keep(&mut keyspace, 0, &key)
+            })
+            .collect();
+        assert_eq!(results, [Ok(()), Ok(()), Ok(()), Err(NotKept)]);
+        assert_eq!(undo.keep(&mut keyspace, 0, &store.key(b"a")), Ok(()), "it is kept already");
+        assert_eq!(undo.keep(&mut keyspace, 0, &store.key(b"small")), Ok(()), "there is room for this one");
     }
 
     #[test]

@@ -202,3 +202,35 @@ fn bits_are_those_of_redis() {
         pair.compare(&format!("return {{bit.{name}({one}, {other}), bit.tohex({one})}}"), b"");
     }
 }
+
+#[test]
+fn patterns_replace_by_calls_and_tables_what_they_replace_in_redis() {
+    let Some(mut pair) = Pair::start() else { return };
+    let pieces = [
+        "a", "b", ".", "%a", "%d", "[ab]", "[^a]", "*", "+", "-", "?", "^", "$", "(", ")", "()", "(a)",
+        "(.-)", "%1", "%b()", "%f[a]", "%",
+    ];
+    let script = "local text, pattern, limit = ARGV[1]:match('^(.-)|(.-)|(.*)$')
+        local seen = {}
+        local function call(...)
+            seen[#seen + 1] = select('#', ...) .. ':' .. tostring((...))
+            if #seen % 5 == 0 then return nil end
+            return #seen % 3 == 0 and #seen or '<' .. #seen .. '>'
+        end
+        local calls = {pcall(string.gsub, text, pattern, call, tonumber(limit))}
+        local tables = {pcall(string.gsub, text, pattern, {a = 'x', ab = 1, [1] = 'one', b = false})}
+        local wrong = {pcall(string.gsub, text, pattern, {a = {}})}
+        for _, results in ipairs({calls, tables, wrong}) do
+            for _, value in ipairs(results) do seen[#seen + 1] = tostring(value) end
+        end
+        return seen";
+    for seed in 0..ROUNDS as u64 {
+        let mut random = Random::with_seed(seed);
+        let mut made_of = |pieces: &[&str], length: usize| -> String {
+            (0..random.below(length)).map(|_| pieces[random.below(pieces.len())]).collect()
+        };
+        let (text, pattern) = (made_of(&["a", "b", "ab", "(", ")", "1", " "], 8), made_of(&pieces, 6));
+        let limit = ["", "0", "1", "2"][seed as usize % 4];
+        pair.compare(script, format!("{text}|{pattern}|{limit}").as_bytes());
+    }
+}

@@ -3,6 +3,7 @@
 use quartet_protocol::resp::{Output, Version};
 
 use super::stack::{Slot, Stack};
+use super::{Ended, Progress};
 
 /// Tables within tables that are written; deeper ones become an error in their place, as in Redis, which has room for 7,995.
 const NESTING_MAX: usize = 2000;
@@ -27,17 +28,25 @@ enum Open {
 }
 
 /// Writes the value at the top of the stack as a reply, and takes it away.  `version` is what the script has asked for; that of
-/// the client decides how values are spelled.  A reply of more than `bytes_max` bytes becomes an error.
-pub(super) fn write(stack: &mut Stack<'_>, version: Version, bytes_max: usize, output: &mut Output) {
-    let (bottom, mark, length) = (stack.count(), output.mark(), output.len());
-    let mut writer =
-        Writer { stack, version, output, length_max: length.saturating_add(bytes_max), open: Vec::new() };
-    writer.write_all();
-    if output.len() > length.saturating_add(bytes_max) {
+/// the client decides how values are spelled.
+///
+/// # Errors
+/// If the reply has more bytes than the script may hold, or the script is stopped meanwhile: nothing is written then.
+pub(super) fn write(
+    stack: &mut Stack<'_>,
+    version: Version,
+    progress: &Progress,
+    output: &mut Output,
+) -> Result<(), Ended> {
+    let (bottom, mark) = (stack.count(), output.mark());
+    let length_max = output.len().saturating_add(progress.meter.bytes_max());
+    let mut writer = Writer { stack, version, output, length_max, progress, open: Vec::new() };
+    let written = writer.write_all();
+    if written.is_err() {
         stack.pop(stack.count() - (bottom - 1));
         output.truncate(mark);
-        output.error(TOO_LARGE);
     }
+    written
 }
 
 /// Writes the value at the top if it is no table.
@@ -57,17 +66,14 @@ struct Writer<'w, 'l> {
     output: &'w mut Output,
     /// How long the output may become.
     length_max: usize,
+    progress: &'w Progress,
     open: Vec<Open>,
 }
 
 impl Writer<'_, '_> {
-    /// Writes until it is done or the output is too long.
-    fn write_all(&mut self) {
-        self.begin();
+    fn write_all(&mut self) -> Result<(), Ended> {
+        self.begin()?;
         while let Some(last) = self.open.last_mut() {
-            if self.output.len() > self.length_max {
-                return;
-            }
             let stack = &mut *self.stack;
             let is_there = match last {
                 Open::Array { written, length, .. } if written == length => false,
@@ -97,49 +103,70 @@ impl Writer<'_, '_> {
                 }
             };
             if is_there {
-                self.begin();
+                self.begin()?;
             } else {
                 self.stack.pop(1);
                 self.open.pop();
             }
         }
+        Ok(())
+    }
+
+    /// Counts so many steps of work.
+    fn work(&self, steps: usize) -> Result<(), Ended> {
+        if !self.progress.meter.is_over(steps) {
+            return Ok(());
+        }
+        self.progress.looked().map_err(|stop| Ended::Stopped(stop, String::new()))
     }
 
     /// Writes the value at the top and takes it away, or begins with it if it is a table whose parts follow.
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Result<(), Ended> {
+        self.work(1)?;
         let is_table = self.stack.at(self.stack.count()) == Slot::Table;
         if is_table && self.open.len() < NESTING_MAX && self.stack.make_room(PLACES) {
-            return self.begin_table();
-        }
-        if is_table {
-            self.output.error(TOO_DEEP);
+            self.begin_table()?;
         } else {
-            write_plain(self.stack, self.version, self.output);
+            if is_table {
+                self.output.error(TOO_DEEP);
+            } else {
+                write_plain(self.stack, self.version, self.output);
+            }
+            self.stack.pop(1);
         }
-        self.stack.pop(1);
+        if self.output.len() > self.length_max {
+            return Err(Ended::Failed(TOO_LARGE.into()));
+        }
+        Ok(())
     }
 
-    fn begin_table(&mut self) {
+    fn begin_table(&mut self) -> Result<(), Ended> {
         let place = self.stack.count();
-        let length = match row_length(self.stack, place) {
-            Some(length) => length,
-            None if self.begin_named(place) => return,
-            None => array_length(self.stack, place),
-        };
+        let (mut length, is_row) = row_length(self.stack, place);
+        // A table with many elements may stand for something short, and come again and again.
+        self.work(length as usize)?;
+        if !is_row {
+            if self.begin_named(place)? {
+                return Ok(());
+            }
+            length = array_length(self.stack, place);
+        }
         self.output.array(length as usize);
         self.open.push(Open::Array { place, written: 0, length });
+        Ok(())
     }
 
     /// Writes a table that stands for something else than an array, or begins with it; false if it does not.
-    fn begin_named(&mut self, place: i32) -> bool {
+    fn begin_named(&mut self, place: i32) -> Result<bool, Ended> {
         if self.write_named(place) {
             self.stack.pop(self.stack.count() - place + 1);
-            return true;
+            return Ok(true);
         }
         for (field, is_map) in [(&b"map"[..], true), (&b"set"[..], false)] {
             if self.field(place, field) == Slot::Table {
                 self.stack.replace(place);
                 let pairs = pair_count(self.stack, place);
+                self.work(pairs)?;
                 self.stack.push_nil();
                 if is_map {
                     self.output.map(pairs);
@@ -148,13 +175,13 @@ impl Writer<'_, '_> {
                     self.output.set(pairs);
                     self.open.push(Open::Set { place });
                 }
-                return true;
+                return Ok(true);
             }
             self.stack.pop(1);
         }
         let is_written = self.write_named_text(place);
         self.stack.pop(self.stack.count() - place + i32::from(is_written));
-        is_written
+        Ok(is_written)
     }
 
     /// Pushes what a table has in a field.
@@ -235,19 +262,20 @@ fn write_verbatim(format: &[u8], text: &[u8], output: &mut Output) {
     }
 }
 
-/// The number of elements of the table at a place, if they are all that it has and come in their order: so it is with most.
-fn row_length(stack: &mut Stack<'_>, place: i32) -> Option<i32> {
+/// The number of elements of the table at a place that come in their order, and whether they are all that it has: so it is with
+/// most.
+fn row_length(stack: &mut Stack<'_>, place: i32) -> (i32, bool) {
     let mut length = 0;
     stack.push_nil();
     while stack.step(place) {
         stack.pop(1);
         if stack.at(stack.count()) != Slot::Number(f64::from(length + 1)) {
             stack.pop(1);
-            return None;
+            return (length, false);
         }
         length += 1;
     }
-    Some(length)
+    (length, true)
 }
 
 /// How many keys the table at a place has.

@@ -13,6 +13,7 @@ use quartet_protocol::resp::{Arguments, Output, Span};
 
 use super::stack::{self, Lent, Reference, Slot, Stack};
 use super::{Called, Commands, Progress, reply, sandbox};
+use crate::script::meter::NO_MEMORY;
 use crate::script::number_text::general_text;
 use crate::script::raised::Raised;
 use crate::script::supervision::{Stop, Watch};
@@ -26,10 +27,17 @@ const ARGUMENT_DIGITS: usize = 17;
 /// A whole number up to here has one text, whatever writes it.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// Steps of work that a command counts for besides its reply: the clock is looked at every few commands.
+const COMMAND_STEPS: usize = 1250;
+
+/// Bytes of a reply that are read in a step.
+const BYTES_PER_STEP: usize = 8;
+
 /// The command is not run: an error reply of the script's caller, in Redis' words.
 const NO_ARGUMENTS: &str = "ERR Please specify at least one argument for this redis lib call";
 const ODD_CHECK: &str = "ERR Invalid command passed to redis.acl_check_cmd()";
 const ODD_ARGUMENTS: &str = "ERR Lua redis lib command arguments must be strings or integers";
+const LONG_ARGUMENTS: &str = "ERR the arguments of the command are longer than script-memory-limit allows";
 const NO_RUN: &str = "ERR redis.call/pcall can only be called inside a script invocation";
 
 /// See the head of the file.
@@ -147,8 +155,8 @@ impl Calls {
         if stack.count() < first {
             return refused(NO_ARGUMENTS);
         }
-        if !room.gather(stack, first) {
-            return refused(ODD_ARGUMENTS);
+        if let Err(complaint) = room.gather(stack, first, self.progress.meter.bytes_max()) {
+            return refused(complaint);
         }
         let next = self.commands.with(|commands| {
             if is_check {
@@ -177,6 +185,15 @@ impl Calls {
                 return self.end(Pending::Raised(Raised::Aborted));
             }
         }
+        let length = output.len();
+        if length > progress.meter.bytes_max() {
+            return self.end(Pending::Raised(Raised::Text(NO_MEMORY.into())));
+        }
+        if progress.meter.is_over(COMMAND_STEPS + length / BYTES_PER_STEP)
+            && let Some(Err(stop)) = watch.as_ref().map(Watch::look)
+        {
+            return self.end(Pending::Stop(stop));
+        }
         let reply = room.reply();
         match reply.split_first() {
             Some((b'-', text)) if !is_protected => {
@@ -188,14 +205,20 @@ impl Calls {
 }
 
 impl Room {
-    /// Gathers the values on the stack from a place on; false if one is neither a string nor a number.
-    fn gather(&mut self, stack: &Stack<'_>, first: i32) -> bool {
+    /// Gathers the values on the stack from a place on, of so many bytes at most.
+    ///
+    /// # Errors
+    /// If one is neither a string nor a number, or they are longer.
+    fn gather(&mut self, stack: &Stack<'_>, first: i32, bytes_max: usize) -> Result<(), &'static str> {
         let Room { bytes, spans, .. } = self;
         bytes.clear();
         spans.clear();
         for place in first..=stack.count() {
             let start = bytes.len();
             match stack.at(place) {
+                Slot::Text(text) if text.len() > bytes_max.saturating_sub(start) => {
+                    return Err(LONG_ARGUMENTS);
+                }
                 Slot::Text(text) => bytes.extend_from_slice(text),
                 Slot::Number(number) if number.trunc() == number && number.abs() < WHOLE_MAX => {
                     bytes.extend_from_slice(&integer_text(number as i64));
@@ -203,14 +226,14 @@ impl Room {
                 Slot::Number(number) => {
                     bytes.extend_from_slice(general_text(number, ARGUMENT_DIGITS).as_bytes());
                 }
-                _ => return false,
+                _ => return Err(ODD_ARGUMENTS),
             }
             let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(bytes.len() - start)) else {
-                return false;
+                return Err(LONG_ARGUMENTS);
             };
             spans.push(Span { start, length });
         }
-        true
+        Ok(())
     }
 
     /// The reply that was written.

@@ -124,6 +124,7 @@ impl Engine {
         let LibraryLimits { memory, end } = limits;
         self.make_room(memory, None);
         self.progress.failure.take();
+        self.progress.meter.begin(memory);
         let registrar = &self.loaded.registrar;
         registrar.is_first.set(run == LibraryRun::First);
         registrar.is_too_long.set(false);

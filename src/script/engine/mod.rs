@@ -9,6 +9,7 @@
 //! | `chance` | `math.random`, the same numbers in every run |
 //! | `stack` | Lua's stack in place, without handles |
 //! | `calls` | the functions of `redis` that run commands |
+//! | `pace` | how often Lua looks whether the run is to be stopped |
 //! | `reply` | replies of commands as values of Lua |
 //! | `answer` | values of Lua as replies |
 
@@ -16,6 +17,7 @@ mod answer;
 mod calls;
 mod chance;
 mod libraries;
+mod pace;
 mod redis_library;
 mod reply;
 mod sandbox;
@@ -35,6 +37,7 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::libraries::Library;
 use super::library::Resets;
+use super::meter::Meter;
 use super::program::Program;
 use super::raised::Raised;
 use super::supervision::{Stop, Watch};
@@ -93,6 +96,9 @@ struct Progress {
     chance: Cell<u64>,
     /// The run is to end, whatever the script would catch.
     is_aborted: Cell<bool>,
+    /// Counts the work that Lua does not.
+    meter: Rc<Meter>,
+    pace: pace::Pace,
     /// Watches over the run.
     watch: RefCell<Option<Watch>>,
     /// Why the run is stopped, and where it was.
@@ -118,10 +124,19 @@ impl Progress {
         if self.is_resp3.get() { Version::Resp3 } else { Version::Resp2 }
     }
 
-    /// Ends the run if it is to be stopped: called every so many instructions.
+    /// The time in milliseconds, while something watches over the run.
+    fn now(&self) -> Option<u64> {
+        self.watch.borrow().as_ref().map(Watch::now)
+    }
+
+    /// Ends the run if it is to be stopped: called every so many instructions, and steps of other work.
     fn look(&self, lua: &Lua) -> mlua::Result<()> {
-        let looked = self.watch.borrow().as_ref().map_or(Ok(()), Watch::look);
-        looked.map_err(|stop| self.stop(stop, sandbox::place_in_script(lua, 0)))
+        self.looked().map_err(|stop| self.stop(stop, sandbox::place_in_script(lua, 0)))
+    }
+
+    /// Looks whether the run is to be stopped.
+    fn looked(&self) -> Result<(), Stop> {
+        self.watch.borrow().as_ref().map_or(Ok(()), Watch::look)
     }
 
     /// Notes that the run is stopped, and returns the error that ends it.
@@ -233,19 +248,24 @@ impl Engine {
         self.begin(program, limits);
         let ended = self.try_to_run(program, keys, arguments, memory_limit, commands);
         let _ = self.lua.set_memory_limit(0);
-        self.progress.watch.take();
         ended.unwrap_or_else(|error| {
             let message = Raised::of(&error).to_string();
             Ended::Failed(format!("ERR {message}").into_bytes())
         })
     }
 
-    /// Writes what a script has returned as its reply, which is an error if that has more than `bytes_max` bytes.
-    pub(crate) fn answer(&self, version: Version, bytes_max: usize, output: &mut Output) {
+    /// Writes what a script has returned as its reply; another end comes back if the reply is too large, or if the script is
+    /// stopped meanwhile.
+    pub(crate) fn answer(&self, version: Version, output: &mut Output) -> Option<Ended> {
         match Stack::with_last(&self.lua) {
-            Ok(mut stack) => answer::write(&mut stack, version, bytes_max, output),
-            Err(error) => output.error(format!("ERR {error}")),
+            Ok(mut stack) => answer::write(&mut stack, version, &self.progress, output).err(),
+            Err(error) => Some(Ended::Failed(format!("ERR {error}").into_bytes())),
         }
+    }
+
+    /// The run is over, with its reply.
+    pub(crate) fn end(&self) {
+        self.progress.watch.take();
     }
 
     /// Sees to it that what earlier scripts have left behind does not keep the next one from its memory.  Of the libraries
@@ -275,6 +295,7 @@ impl Engine {
         progress.chance.set(chance::FIRST);
         progress.is_aborted.set(false);
         progress.stop.take();
+        progress.meter.begin(limits.memory);
         *progress.watch.borrow_mut() = Some(limits.watch);
         progress.failure.take();
         self.resets.follow();
@@ -288,6 +309,7 @@ impl Engine {
         memory_limit: usize,
         commands: &mut dyn Commands,
     ) -> mlua::Result<Ended> {
+        pace::begin(&self.lua, &self.progress)?;
         let mut stack = Stack::of(&self.lua, PLACES)?;
         let handler = stack.count() + 1;
         stack.push_reference(&self.handler);

@@ -11,8 +11,13 @@ local getmetatable, setmetatable = getmetatable, setmetatable
 local rawget, rawset, next, unpack = rawget, rawset, next, unpack
 local pcall, xpcall = pcall, xpcall
 local insert, remove, sort, foreach = table.insert, table.remove, table.sort, table.foreach
-local find, match, gmatch, gsub = string.find, string.match, string.gmatch, string.gsub
-local resume = coroutine.resume
+local sub, concat = string.sub, table.concat
+local gsub, gsub_begin, gsub_find = host.gsub, host.gsub_begin, host.gsub_find
+local resume, create, wrap = coroutine.resume, coroutine.create, coroutine.wrap
+local work = host.work
+-- Work that Lua does not count is told in the steps of the meter.  Tables up to this length are not worth a call.
+local SHORT = 1000
+
 local settled, plain, passed, is_abort = host.settled, host.plain, host.passed, host.is_abort
 
 local READONLY = 'Attempt to modify a readonly table'
@@ -97,16 +102,19 @@ function globals.table.insert(t, ...)
   elseif count ~= 1 then
     error("wrong number of arguments to 'insert'", 2)
   end
+  if count == 2 and #t > SHORT then work(#t / 8) end
   insert(t, ...)
 end
 
 function globals.table.remove(t, ...)
   need_table(t, 'remove')
+  if ... and #t > SHORT then work(#t / 8) end
   return remove(t, ...)
 end
 
 function globals.table.sort(t, ...)
   need_table(t, 'sort')
+  if #t > SHORT then work(#t * 16) end
   sort(t, ...)
 end
 
@@ -116,45 +124,45 @@ function globals.table.foreach(t, call)
   return result
 end
 
--- Patterns.  Lua calls itself for each of these signs and does not count how deep, so long patterns would take the stack of the
--- server's thread.
-
-local SIGNS_MAX = 1000
-
-local function need_simple(pattern)
-  if type(pattern) ~= 'string' or #pattern <= SIGNS_MAX then return end
-  local _, signs = gsub(pattern, '[?*+%-()]', '')
-  if signs > SIGNS_MAX then error('pattern too complex', 3) end
-end
+-- Patterns.  `gsub` calls functions of the script, whose errors pass through Lua only as they are.
 
 -- So that the call of a library is not the last one of its wrapper.
 local function all(...) return ... end
 
-function globals.string.find(...)
-  local _, pattern, _, is_plain = ...
-  if not is_plain then need_simple(pattern) end
-  return all(find(...))
-end
-
-function globals.string.match(...)
-  local _, pattern = ...
-  need_simple(pattern)
-  return all(match(...))
-end
-
-function globals.string.gmatch(...)
-  local _, pattern = ...
-  need_simple(pattern)
-  return all(gmatch(...))
+-- A match and what replaces it.
+local function replaced(replacement, first, last, ...)
+  if not first then return nil end
+  if type(replacement) == 'table' then return first, last, replacement[(...)] end
+  return first, last, (replacement(...))
 end
 
 function globals.string.gsub(...)
-  local _, pattern = ...
-  need_simple(pattern)
-  return all(gsub(...))
+  local _, pattern, replacement = ...
+  local kind = type(replacement)
+  if kind ~= 'function' and kind ~= 'table' then return all(gsub(...)) end
+  local text, limit, is_anchored = gsub_begin(...)
+  local pieces, at, count = {}, 1, 0
+  while count < limit do
+    local first, last, value = replaced(replacement, gsub_find(text, pattern, at, kind == 'table'))
+    if not first then break end
+    count = count + 1
+    if not value then
+      value = sub(text, first, last)
+    elseif type(value) ~= 'string' and type(value) ~= 'number' then
+      error('invalid replacement value (a ' .. type(value) .. ')', 2)
+    end
+    pieces[#pieces + 1] = sub(text, at, first - 1)
+    pieces[#pieces + 1] = value
+    if last < first then
+      pieces[#pieces + 1] = sub(text, first, first)
+      last = first
+    end
+    at = last + 1
+    if is_anchored then break end
+  end
+  pieces[#pieces + 1] = sub(text, at)
+  return concat(pieces), count
 end
-
-globals.string.gfind = globals.string.gmatch
 
 -- Lua computes the number of results with 32 bits and does not see it when that overflows.  The stack has room for so many.
 local RESULTS_MAX = 8000
@@ -197,6 +205,19 @@ end
 local function after_resume(ok, ...)
   if ok then return true, ... end
   return false, plain(passed((...)))
+end
+
+-- A coroutine has a count of instructions of its own, which begins anew with it.
+local COROUTINE = 1000
+
+function globals.coroutine.create(...)
+  work(COROUTINE)
+  return all(create(...))
+end
+
+function globals.coroutine.wrap(...)
+  work(COROUTINE)
+  return all(wrap(...))
 end
 
 function globals.coroutine.resume(...)

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 use super::Progress;
+use crate::script::meter::Meter;
 use crate::script::raised::Raised;
 use crate::script::texts::id_of;
 
@@ -15,6 +16,12 @@ const REDIS_VERSION_NUMBER: i64 = 0x0007_0204;
 /// How much a line of the log matters.
 const LOG_LEVELS: &[(&str, i64)] =
     &[("LOG_DEBUG", 0), ("LOG_VERBOSE", 1), ("LOG_NOTICE", 2), ("LOG_WARNING", 3)];
+
+/// Bytes of a line of the log; what is longer is cut.
+const LOG_LINE_MAX: usize = 64 * 1024;
+
+/// Bytes that are hashed in a step of work.
+const HASHED_PER_STEP: usize = 16;
 
 /// The constants of `set_repl`.
 const REPLICATION: &[(&str, i64)] =
@@ -30,7 +37,9 @@ pub(super) fn open(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
     }
     redis.raw_set("error_reply", lua.create_function(error_reply)?)?;
     redis.raw_set("status_reply", lua.create_function(status_reply)?)?;
-    redis.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
+    let meter = Rc::clone(&progress.meter);
+    let sha1hex = lua.create_function(move |lua, values| sha1hex(lua, values, &meter))?;
+    redis.raw_set("sha1hex", sha1hex)?;
     redis.raw_set("log", lua.create_function(log)?)?;
     redis.raw_set("replicate_commands", lua.create_function(|_, _: MultiValue| Ok(true))?)?;
     redis.raw_set("set_repl", lua.create_function(set_repl)?)?;
@@ -111,11 +120,13 @@ fn status_reply(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
     }
 }
 
-fn sha1hex(lua: &Lua, values: MultiValue) -> mlua::Result<LuaString> {
+fn sha1hex(lua: &Lua, values: MultiValue, meter: &Meter) -> mlua::Result<LuaString> {
     if values.len() != 1 {
         return Err(Raised::reply("ERR wrong number of arguments"));
     }
-    lua.create_string(id_of(&text(lua, &values[0])?))
+    let text = text(lua, &values[0])?;
+    meter.work(lua, text.len() / HASHED_PER_STEP)?;
+    lua.create_string(id_of(&text))
 }
 
 pub(super) fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
@@ -128,8 +139,15 @@ pub(super) fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     if !(0.0..4.0).contains(&level) {
         return Err(Raised::reply("ERR Invalid debug level."));
     }
-    let words = values.iter().skip(1).map(|value| text(lua, value)).collect::<mlua::Result<Vec<_>>>()?;
-    let line = String::from_utf8_lossy(&words.join(&b' ')).into_owned();
+    let mut line = Vec::new();
+    for (index, value) in values.iter().skip(1).enumerate() {
+        line.extend_from_slice(if index == 0 { b"" } else { b" " });
+        let word = lua.coerce_string(value.clone())?;
+        let word = word.as_ref().map(|word| word.as_bytes());
+        let room = LOG_LINE_MAX.saturating_sub(line.len());
+        line.extend(word.iter().flat_map(|word| word.iter().take(room)));
+    }
+    let line = String::from_utf8_lossy(&line);
     match level as u8 {
         0 => tracing::trace!("a script says: {line}"),
         1 => tracing::debug!("a script says: {line}"),

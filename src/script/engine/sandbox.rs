@@ -3,26 +3,18 @@
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
-use mlua::{
-    Function, HookTriggers, LightUserData, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value,
-    VmState,
-};
+use mlua::{Function, LightUserData, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
 
 use super::calls::{self, Calls};
 use super::libraries::{self, Loaded, Registrar};
-use super::{Failure, Progress, chance, redis_library, reply};
+use super::{Failure, Progress, chance, pace, redis_library, reply};
 use crate::script::arguments::Given;
 use crate::script::library::{self, Resets};
-use crate::script::raised::Raised;
+use crate::script::meter::Meter;
+use crate::script::raised::{PRELUDE_SOURCE, Raised};
 
 /// The world that scripts see is made here.
 const PRELUDE: &str = include_str!("prelude.lua");
-
-/// The name of the prelude on Lua's stack.
-const PRELUDE_SOURCE: &str = "=prelude";
-
-/// Instructions between looks at the clock, which take about a millisecond.
-const INSTRUCTIONS: u32 = 100_000;
 
 /// Globals of Lua that scripts do not have.
 const REMOVED: &[&str] =
@@ -33,6 +25,9 @@ const OS_KEPT: &str = "clock";
 
 /// Bytes of a chunk that a script compiles: Lua's compiler counts some things with 32 bits.
 const CHUNK_MAX: usize = 512 * 1024 * 1024;
+
+/// Bytes of memory that are looked through for garbage in a step of work.
+const COLLECTED_PER_STEP: usize = 64;
 
 /// What a thread needs to run scripts.
 pub(super) struct World {
@@ -55,12 +50,14 @@ pub(super) struct World {
 pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
     let lua = Lua::new_with(libraries, LuaOptions::new())?;
-    let looking = Rc::clone(progress);
     let registrar = Rc::<Registrar>::default();
-    let loading = Rc::clone(&registrar);
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |lua, _| {
-        looking.look(lua).and_then(|()| loading.look_at_clock()).map(|()| VmState::Continue)
-    })?;
+    let (looking, loading) = (Rc::downgrade(progress), Rc::clone(&registrar));
+    let meter = Rc::clone(&progress.meter);
+    meter.open(move |lua| {
+        loading.look_at_clock()?;
+        looking.upgrade().map_or(Ok(()), |progress| progress.look(lua))
+    });
+    pace::open(&lua, progress)?;
     let globals = lua.globals();
     for name in REMOVED {
         globals.raw_remove(*name)?;
@@ -72,21 +69,25 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let redis = redis_library::open(&lua, progress)?;
     let calls = calls::open(&lua, &redis, progress)?;
     globals.raw_set("redis", redis)?;
-    let resets = library::open(&lua, &globals)?;
-    globals.raw_set("collectgarbage", lua.create_function(collectgarbage)?)?;
-    globals.raw_set("gcinfo", lua.create_function(|lua, _: MultiValue| Ok(lua.used_memory() / 1024))?)?;
-    let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
     let host = host(&lua, progress)?;
     let handler = host.raw_get("handler")?;
+    let resets = library::open(&lua, &globals, &host, &progress.meter)?;
+    let own = Rc::clone(&meter);
+    let collect = lua.create_function(move |lua, values| collectgarbage(&Given::new(lua, values), &own))?;
+    globals.raw_set("collectgarbage", collect)?;
+    globals.raw_set("gcinfo", lua.create_function(|lua, _: MultiValue| Ok(lua.used_memory() / 1024))?)?;
+    let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
     host.raw_set("redis_of_libraries", libraries::open(&lua, &registrar)?)?;
     let (world, load_library, leave_library): (Table, Function, Function) =
         prelude.call((globals.clone(), host))?;
     let loaded = Loaded::new(&lua, (load_library, leave_library), registrar)?;
     // These need the world, in which they compile.
     let globals_of_chunks = world.clone();
+    let own = Rc::clone(&meter);
     let loadstring = move |lua: &Lua, values: MultiValue| {
         let given = Given::new(lua, values);
         let text = given.string(1)?;
+        own.work(lua, text.as_bytes().len())?;
         let name = if given.is_none_or_nil(2) { text.clone() } else { given.string(2)? };
         load(lua, &globals_of_chunks, &text.as_bytes(), &name)
     };
@@ -103,7 +104,9 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
                 break;
             }
             text.extend_from_slice(&piece.as_bytes());
+            meter.hold(lua, text.len())?;
         }
+        meter.work(lua, text.len())?;
         let name = if given.is_none_or_nil(2) { lua.create_string("=(load)")? } else { given.string(2)? };
         load(lua, &globals_of_chunks, &text, &name)
     };
@@ -139,12 +142,13 @@ fn load(
 }
 
 /// Collecting is the server's own business; a script may ask for it and learn how much is used.
-fn collectgarbage(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let given = Given::new(lua, values);
+fn collectgarbage(given: &Given<'_>, meter: &Meter) -> mlua::Result<Value> {
+    let lua = given.lua();
     let option = if given.is_none_or_nil(1) { lua.create_string("collect")? } else { given.string(1)? };
     match &*option.as_bytes() {
         b"count" => Ok(Value::Number(lua.used_memory() as f64 / 1024.0)),
         b"collect" => {
+            meter.work(lua, lua.used_memory() / COLLECTED_PER_STEP)?;
             lua.gc_collect()?;
             Ok(Value::Integer(0))
         }
@@ -171,6 +175,8 @@ fn host(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
         lua.create_function(|_, value: Value| Ok(Raised::of_value(&value) == Some(Raised::Aborted)))?,
     )?;
     host.raw_set("check", LightUserData(std::ptr::without_provenance_mut(CHECK_MARK)))?;
+    let meter = Rc::clone(&progress.meter);
+    host.raw_set("work", lua.create_function(move |lua, steps: f64| meter.work(lua, steps as usize))?)?;
     let progress = Rc::clone(progress);
     let handler = lua.create_function(move |lua, value: Value| {
         note_failure(lua, &value, &progress);

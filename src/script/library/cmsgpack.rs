@@ -1,8 +1,11 @@
 //! `cmsgpack`: MessagePack to and from values of Lua, as lua-cmsgpack 0.4 has it.
 
+use std::rc::Rc;
+
 use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
 
 use crate::script::arguments::Given;
+use crate::script::meter::Meter;
 use crate::script::raised::located;
 
 /// Tables within tables that are packed; deeper ones become nil, as in lua-cmsgpack.
@@ -11,54 +14,103 @@ const PACKED_NESTING_MAX: usize = 16;
 /// Arrays and maps within each other that are unpacked.
 const UNPACKED_NESTING_MAX: usize = 1000;
 
+/// Values that one call may unpack, as many as Lua's stack has room for.
+const UNPACKED_MAX: usize = 7000;
+
+/// Bytes of texts that are copied in a step.
+const BYTES_PER_STEP: usize = 64;
+
 /// Integers up to here are packed as such.
 const INTEGER_MAX: f64 = 9_223_372_036_854_775_808.0;
 
 /// The library.
-pub(super) fn open(lua: &Lua) -> mlua::Result<Table> {
+pub(super) fn open(lua: &Lua, meter: &Rc<Meter>) -> mlua::Result<Table> {
     let cmsgpack = lua.create_table()?;
-    cmsgpack.raw_set("pack", lua.create_function(pack)?)?;
-    cmsgpack.raw_set("unpack", lua.create_function(unpack)?)?;
-    cmsgpack.raw_set("unpack_one", lua.create_function(unpack_one)?)?;
-    cmsgpack.raw_set("unpack_limit", lua.create_function(unpack_limit)?)?;
+    let own = Rc::clone(meter);
+    cmsgpack.raw_set("pack", lua.create_function(move |lua, values| pack(lua, values, &own))?)?;
+    let own = Rc::clone(meter);
+    cmsgpack.raw_set("unpack", lua.create_function(move |lua, values| unpack(lua, values, &own))?)?;
+    let own = Rc::clone(meter);
+    cmsgpack.raw_set("unpack_one", lua.create_function(move |lua, values| unpack_one(lua, values, &own))?)?;
+    let own = Rc::clone(meter);
+    let unpack_limit = lua.create_function(move |lua, values| unpack_limit(lua, values, &own))?;
+    cmsgpack.raw_set("unpack_limit", unpack_limit)?;
     cmsgpack.raw_set("_NAME", "cmsgpack")?;
     cmsgpack.raw_set("_VERSION", "lua-cmsgpack 0.4.0")?;
     cmsgpack.raw_set("_DESCRIPTION", "MessagePack C implementation for Lua")?;
     Ok(cmsgpack)
 }
 
-fn pack(lua: &Lua, values: MultiValue) -> mlua::Result<LuaString> {
+fn pack(lua: &Lua, values: MultiValue, meter: &Meter) -> mlua::Result<LuaString> {
     let given = Given::new(lua, values);
     if given.len() == 0 {
         return Err(given.bad(0, "MessagePack pack needs input."));
     }
-    let mut packed = Vec::new();
+    let mut packer = Packer { lua, meter, packed: Vec::new() };
     for position in 1..=given.len() {
         if let Some(value) = given.get(position) {
-            pack_value(value, PACKED_NESTING_MAX, &mut packed)?;
+            packer.pack(value, PACKED_NESTING_MAX)?;
         }
     }
-    lua.create_string(packed)
+    lua.create_string(packer.packed)
 }
 
-fn pack_value(value: &Value, depth: usize, packed: &mut Vec<u8>) -> mlua::Result<()> {
-    match value {
-        Value::Boolean(truth) => packed.push(if *truth { 0xc3 } else { 0xc2 }),
-        Value::Integer(number) => pack_integer(*number, packed),
-        Value::Number(number) => pack_number(*number, packed),
-        Value::String(text) => {
-            let text = text.as_bytes();
-            pack_length(
-                text.len(),
-                &[(0xa0, 32), (0xd9, 1 << 8), (0xda, 1 << 16), (0xdb, usize::MAX)],
-                packed,
-            );
-            packed.extend_from_slice(&text);
+/// Values that are being packed.
+struct Packer<'p> {
+    lua: &'p Lua,
+    meter: &'p Meter,
+    packed: Vec<u8>,
+}
+
+impl Packer<'_> {
+    fn pack(&mut self, value: &Value, depth: usize) -> mlua::Result<()> {
+        self.meter.hold(self.lua, self.packed.len())?;
+        let packed = &mut self.packed;
+        match value {
+            Value::Boolean(truth) => packed.push(if *truth { 0xc3 } else { 0xc2 }),
+            Value::Integer(number) => pack_integer(*number, packed),
+            Value::Number(number) => pack_number(*number, packed),
+            Value::String(text) => {
+                let text = text.as_bytes();
+                let forms = [(0xa0, 32), (0xd9, 1 << 8), (0xda, 1 << 16), (0xdb, usize::MAX)];
+                pack_length(text.len(), &forms, packed);
+                self.meter.hold(self.lua, packed.len() + text.len())?;
+                self.meter.work(self.lua, text.len() / BYTES_PER_STEP)?;
+                packed.extend_from_slice(&text);
+            }
+            Value::Table(table) if depth > 0 => self.pack_table(table, depth - 1)?,
+            _ => packed.push(0xc0),
         }
-        Value::Table(table) if depth > 0 => pack_table(table, depth - 1, packed)?,
-        _ => packed.push(0xc0),
+        Ok(())
     }
-    Ok(())
+
+    fn pack_table(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
+        let (mut count, mut longest, mut is_array) = (0_i64, 0, true);
+        for pair in table.pairs::<Value, Value>() {
+            self.meter.work(self.lua, 1)?;
+            match pair?.0 {
+                Value::Integer(index) if index > 0 => longest = longest.max(index),
+                _ => is_array = false,
+            }
+            count += 1;
+        }
+        if is_array && longest == count {
+            let forms = [(0x90, 16), (0xdc, 1 << 16), (0xdd, usize::MAX)];
+            pack_length(count as usize, &forms, &mut self.packed);
+            for index in 1..=count {
+                self.pack(&table.raw_get::<Value>(index)?, depth)?;
+            }
+            return Ok(());
+        }
+        let forms = [(0x80, 16), (0xde, 1 << 16), (0xdf, usize::MAX)];
+        pack_length(count as usize, &forms, &mut self.packed);
+        for pair in table.pairs::<Value, Value>() {
+            let (key, value) = pair?;
+            self.pack(&key, depth)?;
+            self.pack(&value, depth)?;
+        }
+        Ok(())
+    }
 }
 
 /// Packs a length in the shortest form: each form has its first byte and is for lengths below a bound.  The first form has
@@ -126,54 +178,34 @@ fn pack_number(number: f64, packed: &mut Vec<u8>) {
     }
 }
 
-fn pack_table(table: &Table, depth: usize, packed: &mut Vec<u8>) -> mlua::Result<()> {
-    let (mut count, mut longest, mut is_array) = (0_i64, 0, true);
-    for pair in table.pairs::<Value, Value>() {
-        match pair?.0 {
-            Value::Integer(index) if index > 0 => longest = longest.max(index),
-            _ => is_array = false,
-        }
-        count += 1;
-    }
-    if is_array && longest == count {
-        pack_length(count as usize, &[(0x90, 16), (0xdc, 1 << 16), (0xdd, usize::MAX)], packed);
-        for index in 1..=count {
-            pack_value(&table.raw_get::<Value>(index)?, depth, packed)?;
-        }
-        return Ok(());
-    }
-    pack_length(count as usize, &[(0x80, 16), (0xde, 1 << 16), (0xdf, usize::MAX)], packed);
-    for pair in table.pairs::<Value, Value>() {
-        let (key, value) = pair?;
-        pack_value(&key, depth, packed)?;
-        pack_value(&value, depth, packed)?;
-    }
-    Ok(())
-}
-
-fn unpack(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
+fn unpack(lua: &Lua, values: MultiValue, meter: &Meter) -> mlua::Result<MultiValue> {
     let given = Given::new(lua, values);
     let text = given.string(1)?;
-    unpack_some(lua, &text.as_bytes(), None, 0)
+    unpack_some((lua, meter), &text.as_bytes(), None, 0)
 }
 
-fn unpack_one(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
+fn unpack_one(lua: &Lua, values: MultiValue, meter: &Meter) -> mlua::Result<MultiValue> {
     let given = Given::new(lua, values);
     let offset = given.integer_or(2, 0)?;
     let text = given.string(1)?;
-    unpack_some(lua, &text.as_bytes(), Some(1), offset)
+    unpack_some((lua, meter), &text.as_bytes(), Some(1), offset)
 }
 
-fn unpack_limit(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
+fn unpack_limit(lua: &Lua, values: MultiValue, meter: &Meter) -> mlua::Result<MultiValue> {
     let given = Given::new(lua, values);
     let (limit, offset) = (given.integer(2)?, given.integer_or(3, 0)?);
     let text = given.string(1)?;
     // Limit zero means all, as in lua-cmsgpack.
-    unpack_some(lua, &text.as_bytes(), Some(limit), offset)
+    unpack_some((lua, meter), &text.as_bytes(), Some(limit), offset)
 }
 
 /// Unpacks up to `limit` values from `offset` on.  With a limit, where the next one begins comes first: -1 at the end.
-fn unpack_some(lua: &Lua, text: &[u8], limit: Option<i64>, offset: i64) -> mlua::Result<MultiValue> {
+fn unpack_some(
+    (lua, meter): (&Lua, &Meter),
+    text: &[u8],
+    limit: Option<i64>,
+    offset: i64,
+) -> mlua::Result<MultiValue> {
     let count = limit.unwrap_or(0);
     if offset < 0 || count < 0 {
         let text = format!("Invalid request to unpack with offset of {offset} and limit of {count}.");
@@ -184,9 +216,12 @@ fn unpack_some(lua: &Lua, text: &[u8], limit: Option<i64>, offset: i64) -> mlua:
         return Err(located(lua, text));
     }
     let decodes_all = count == 0 && offset == 0 || limit.is_none();
-    let mut unpacker = Unpacker { lua, text, at: offset as usize };
+    let mut unpacker = Unpacker { lua, meter, text, at: offset as usize };
     let mut values = Vec::new();
     while unpacker.at < text.len() && (decodes_all || (values.len() as i64) < count) {
+        if values.len() == UNPACKED_MAX {
+            return Err(located(lua, "too many values to unpack at once"));
+        }
         values.push(unpacker.value()?);
     }
     if !decodes_all {
@@ -198,6 +233,7 @@ fn unpack_some(lua: &Lua, text: &[u8], limit: Option<i64>, offset: i64) -> mlua:
 
 struct Unpacker<'u> {
     lua: &'u Lua,
+    meter: &'u Meter,
     text: &'u [u8],
     at: usize,
 }
@@ -275,6 +311,7 @@ impl Unpacker<'_> {
 
     /// A value, or the start of an array or a map.
     fn item(&mut self) -> mlua::Result<Item> {
+        self.meter.work(self.lua, 1)?;
         let [kind] = self.take()?;
         Ok(Item::Whole(match kind {
             0x00..=0x7f => Value::Number(f64::from(kind)),

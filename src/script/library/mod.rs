@@ -4,12 +4,17 @@ mod bit;
 mod c_number;
 mod cjson;
 mod cmsgpack;
+mod joining;
+mod pattern;
+mod strings;
 mod structs;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use mlua::{Lua, Table};
+
+use super::meter::Meter;
 
 /// What sets the libraries back at the start of a run, so that no script finds what another one has set.
 #[derive(Clone, Default)]
@@ -40,12 +45,14 @@ impl Resets {
     }
 }
 
-/// Puts the libraries among the globals.
-pub(super) fn open(lua: &Lua, globals: &Table) -> mlua::Result<Resets> {
+/// Puts the libraries among the globals, and functions for the prelude into `host`.  Their work is counted by `meter`.
+pub(super) fn open(lua: &Lua, globals: &Table, host: &Table, meter: &Rc<Meter>) -> mlua::Result<Resets> {
     let resets = Resets::default();
+    joining::open(lua, globals, meter)?;
+    strings::open(lua, &globals.raw_get("string")?, host, meter)?;
     globals.raw_set("bit", bit::open(lua)?)?;
-    globals.raw_set("cjson", cjson::open(lua, &resets)?)?;
-    globals.raw_set("cmsgpack", cmsgpack::open(lua)?)?;
-    globals.raw_set("struct", structs::open(lua)?)?;
+    globals.raw_set("cjson", cjson::open(lua, &resets, meter)?)?;
+    globals.raw_set("cmsgpack", cmsgpack::open(lua, meter)?)?;
+    globals.raw_set("struct", structs::open(lua, meter)?)?;
     Ok(resets)
 }

@@ -1,8 +1,11 @@
 //! `struct`: values as the bytes of structures of C, and back.
 
+use std::rc::Rc;
+
 use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
 
 use crate::script::arguments::Given;
+use crate::script::meter::Meter;
 use crate::script::raised::located;
 
 /// Bytes of an integer at most.
@@ -15,9 +18,10 @@ const ALIGNMENT: usize = 8;
 const UNPACKED_MAX: usize = 7000;
 
 /// The library.
-pub(super) fn open(lua: &Lua) -> mlua::Result<Table> {
+pub(super) fn open(lua: &Lua, meter: &Rc<Meter>) -> mlua::Result<Table> {
     let structs = lua.create_table()?;
-    structs.raw_set("pack", lua.create_function(pack)?)?;
+    let own = Rc::clone(meter);
+    structs.raw_set("pack", lua.create_function(move |lua, values| pack(lua, values, &own))?)?;
     structs.raw_set("unpack", lua.create_function(unpack)?)?;
     structs.raw_set("size", lua.create_function(size)?)?;
     Ok(structs)
@@ -108,7 +112,7 @@ fn format<'f, 'l>(lua: &'l Lua, given: &'f Given<'l>, text: &'f [u8]) -> Format<
     Format { given, lua, text, is_little: true, alignment: 1 }
 }
 
-fn pack(lua: &Lua, values: MultiValue) -> mlua::Result<LuaString> {
+fn pack(lua: &Lua, values: MultiValue, meter: &Meter) -> mlua::Result<LuaString> {
     let given = Given::new(lua, values);
     let text = given.string(1)?;
     let text = text.as_bytes();
@@ -129,6 +133,7 @@ fn pack(lua: &Lua, values: MultiValue) -> mlua::Result<LuaString> {
                 let string = string.as_bytes();
                 let size = if size == 0 { string.len() } else { size };
                 let part = string.get(..size).ok_or_else(|| given.bad(position + 1, "string too short"))?;
+                meter.hold(lua, packed.len() + part.len())?;
                 packed.extend_from_slice(part);
                 if kind == b's' {
                     packed.push(0);

@@ -229,8 +229,10 @@ impl Reader<'_> {
 
     /// The value that begins with a token.
     fn value(&mut self, mut token: Token) -> mlua::Result<Value> {
-        let mut open: Vec<Open> = Vec::new();
+        let (mut open, mut counted) = (Vec::<Open>::new(), 0);
         loop {
+            self.options.meter.work(self.lua, self.at - counted)?;
+            counted = self.at;
             let mut value = match token.kind {
                 Kind::String(text) => Value::String(self.lua.create_string(text)?),
                 Kind::Number(number) => Value::Number(number),

@@ -71,13 +71,14 @@ impl Writer<'_> {
 
     /// Writes a value, or the start of a table.
     fn begin(&mut self, value: &Value) -> mlua::Result<()> {
+        self.options.meter.hold(self.lua, self.text.len())?;
         match value {
             Value::Nil => self.text.extend_from_slice(b"null"),
             Value::LightUserData(pointer) if pointer.0.is_null() => self.text.extend_from_slice(b"null"),
             Value::Boolean(truth) => self.text.extend_from_slice(if *truth { b"true" } else { b"false" }),
             Value::Integer(number) => self.write_number(*number as f64)?,
             Value::Number(number) => self.write_number(*number)?,
-            Value::String(text) => self.write_string(&text.as_bytes()),
+            Value::String(text) => self.write_string(&text.as_bytes())?,
             Value::Table(table) => self.open(table)?,
             other => return Err(self.refuse(other, "type not supported")),
         }
@@ -104,7 +105,9 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn write_string(&mut self, text: &[u8]) {
+    fn write_string(&mut self, text: &[u8]) -> mlua::Result<()> {
+        self.options.meter.hold(self.lua, self.text.len() + text.len())?;
+        self.options.meter.work(self.lua, text.len())?;
         self.text.push(b'"');
         for &byte in text {
             match byte {
@@ -119,6 +122,7 @@ impl Writer<'_> {
             }
         }
         self.text.push(b'"');
+        Ok(())
     }
 
     fn open(&mut self, table: &Table) -> mlua::Result<()> {
@@ -139,6 +143,7 @@ impl Writer<'_> {
     fn array_length(&self, table: &Table) -> mlua::Result<Option<i64>> {
         let (mut longest, mut items, mut is_array) = (0, 0_i64, true);
         for pair in table.pairs::<Value, Value>() {
+            self.options.meter.work(self.lua, 1)?;
             match pair?.0 {
                 Value::Integer(index) if index >= 1 => {
                     longest = longest.max(index);
@@ -169,7 +174,7 @@ impl Writer<'_> {
 
     fn write_key(&mut self, key: &Value) -> mlua::Result<()> {
         match key {
-            Value::String(text) => self.write_string(&text.as_bytes()),
+            Value::String(text) => self.write_string(&text.as_bytes())?,
             Value::Integer(_) | Value::Number(_) => {
                 self.text.push(b'"');
                 self.begin(key)?;

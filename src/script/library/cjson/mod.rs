@@ -10,6 +10,7 @@ use mlua::{Function, IntoLua, LightUserData, Lua, MultiValue, Table, Value};
 
 use super::Resets;
 use crate::script::arguments::Given;
+use crate::script::meter::Meter;
 
 /// Tables within tables that are ever written or read, whatever the settings allow.
 const NESTING_MAX: i64 = 1000;
@@ -42,10 +43,11 @@ struct Options {
     decodes_invalid: Cell<bool>,
     /// Lua's own `next`.
     next: Function,
+    meter: Rc<Meter>,
 }
 
 impl Options {
-    fn new(next: Function) -> Rc<Options> {
+    fn new(next: Function, meter: Rc<Meter>) -> Rc<Options> {
         let options = Options {
             sparse_as_objects: Cell::new(false),
             sparse_ratio: Cell::new(0),
@@ -57,6 +59,7 @@ impl Options {
             encode_invalid: Cell::new(Invalid::Refused),
             decodes_invalid: Cell::new(true),
             next,
+            meter,
         };
         options.reset();
         Rc::new(options)
@@ -76,8 +79,8 @@ impl Options {
 }
 
 /// The library.  What a script sets lasts until it ends.
-pub(super) fn open(lua: &Lua, resets: &Resets) -> mlua::Result<Table> {
-    let options = Options::new(lua.globals().raw_get("next")?);
+pub(super) fn open(lua: &Lua, resets: &Resets, meter: &Rc<Meter>) -> mlua::Result<Table> {
+    let options = Options::new(lua.globals().raw_get("next")?, Rc::clone(meter));
     let own = Rc::clone(&options);
     let ours = resets.clone();
     resets.add(move || own.reset());
@@ -91,7 +94,9 @@ fn instance(lua: &Lua, options: &Rc<Options>, resets: &Resets) -> mlua::Result<T
     let own = Rc::clone(options);
     cjson.raw_set("decode", lua.create_function(move |lua, values| decode::decode(lua, values, &own))?)?;
     let (own, ours) = (Rc::clone(options), resets.clone());
-    let new = move |lua: &Lua, _: MultiValue| instance(lua, &Options::new(own.next.clone()), &ours);
+    let new = move |lua: &Lua, _: MultiValue| {
+        instance(lua, &Options::new(own.next.clone(), Rc::clone(&own.meter)), &ours)
+    };
     cjson.raw_set("new", lua.create_function(new)?)?;
     for (name, most, change) in SETTINGS {
         let (own, ours) = (Rc::clone(options), resets.clone());
