@@ -97,6 +97,7 @@ fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let dataset = services.store.memory_parts().entries;
     let keys: usize =
         (0..services.store.database_count()).map(|database| services.store.key_counts(database).0).sum();
+    let scripts = services.scripts.figures();
     let percentage = |part: usize, whole: usize| part as f64 * 100.0 / whole.max(1) as f64;
     let facts = [
         ("peak.allocated", Count(peak)),
@@ -106,8 +107,8 @@ fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         ("clients.slaves", Count(0)),
         ("cluster.links", Count(0)),
         ("aof.buffer", Count(0)),
-        ("lua.caches", Count(0)),
-        ("functions.caches", Count(0)),
+        ("lua.caches", Count(scripts.lua_bytes + scripts.script_bytes)),
+        ("functions.caches", Count(scripts.library_bytes)),
         ("overhead.total", Count(used.saturating_sub(dataset))),
         ("keys.count", Count(keys)),
         ("keys.bytes-per-key", Count(used / keys.max(1))),

@@ -7,9 +7,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::engine::{Called, Commands, Ended, Engine, Limits};
+use super::memory;
 use super::program::Program;
 use super::shebang::ShebangFlags;
-use super::supervision::{Kind, Stop, Watch};
+use super::shown::ShownCall;
+use super::supervision::{Stop, Watch};
 use super::texts::{Script, ScriptId, id_of};
 use crate::command::executor::{Executed, Inside};
 use crate::command::{Call, Caller, Restart};
@@ -29,6 +31,7 @@ pub(super) fn with_engine<R>(work: impl FnOnce(&mut Engine) -> Result<R, Refusal
         }
     };
     let result = work(&mut engine);
+    memory::note(engine.memory());
     ENGINE.set(Some(engine));
     result
 }
@@ -112,7 +115,7 @@ pub(super) fn run(
         request: None,
         ..call.caller.clone()
     };
-    let limits = limits(call, program.kind());
+    let limits = limits(call, program);
     program.touch(call.now().millis());
     with_engine(|engine| {
         let mut run = Run { call: &mut *call, caller, inside };
@@ -159,13 +162,18 @@ fn stopped(call: &Call<'_, '_>, stop: Stop, place: &str, is_undone: bool) -> Ref
 }
 
 /// What a script may take.
-fn limits(call: &Call<'_, '_>, kind: Kind) -> Limits {
+fn limits(call: &Call<'_, '_>, program: Program<'_>) -> Limits {
     // Zero stands for no limit.
     let milliseconds = |number: u64| if number == 0 { u64::MAX } else { number };
     let threshold = milliseconds(call.settings.busy_reply_threshold);
     let limit = milliseconds(call.settings.script_time_limit.as_millis() as u64);
     let holder = (call.slot, call.keyspace.hold());
-    let watch = Watch::new(&call.services.supervisor, kind, call.now(), holder, (threshold, limit));
+    let shown = match program {
+        Program::Function(_, function) => Some(ShownCall::new(&function.name, call.arguments)),
+        Program::Script(_) => None,
+    };
+    let limits = (threshold, limit);
+    let watch = Watch::new(&call.services.supervisor, program.kind(), call.now(), holder, limits, shown);
     Limits { memory: call.settings.script_memory_limit, watch }
 }
 

@@ -24,12 +24,12 @@ pub const SERVICE: Service = Service {
 };
 
 fn metrics(text: &mut Exposition, services: &Services) {
-    let (scripts, bytes) = services.scripts.figures();
-    text.gauge("quartet_scripts", "Scripts that the server knows.").value(scripts);
-    text.gauge("quartet_scripts_memory_bytes", "Memory of their texts.").value(bytes);
-    let table = services.scripts.libraries.load();
-    text.gauge("quartet_libraries", "Libraries of functions.").value(table.libraries().len());
-    text.gauge("quartet_functions", "Functions of all libraries.").value(table.function_count());
+    let figures = services.scripts.figures();
+    text.gauge("quartet_scripts", "Scripts that the server knows.").value(figures.scripts);
+    text.gauge("quartet_scripts_memory_bytes", "Memory of their texts.").value(figures.script_bytes);
+    text.gauge("quartet_libraries", "Libraries of functions.").value(figures.libraries);
+    text.gauge("quartet_functions", "Functions of all libraries.").value(figures.functions);
     text.gauge("quartet_libraries_memory_bytes", "Memory of the texts of libraries.")
-        .value(table.code_bytes());
+        .value(figures.library_bytes);
+    text.gauge("quartet_lua_memory_bytes", "Memory of the Lua of all threads.").value(figures.lua_bytes);
 }

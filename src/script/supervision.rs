@@ -8,6 +8,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use super::shown::ShownCall;
 use crate::clock::{Clock, Now};
 use crate::lock_order::{Mutex, rank};
 use crate::refusal::Refusal;
@@ -42,6 +43,10 @@ struct LongRun {
     kind: Kind,
     has_written: AtomicBool,
     is_killed: AtomicBool,
+    /// When it began, in milliseconds.
+    began: u64,
+    /// How it was called, if it is a function.
+    call: Option<ShownCall>,
 }
 
 /// Why a script is stopped.
@@ -66,11 +71,15 @@ pub(super) struct Watch {
     slot: usize,
     hold: Cell<Option<Hold>>,
     began: u64,
+    /// When the last look was.
+    last_look: Cell<u64>,
     /// The milliseconds after which others are served beside it.
     threshold: u64,
     /// The milliseconds after which it is stopped.
     limit: u64,
     has_written: Cell<bool>,
+    /// How it was called, if it is a function, until it is listed.
+    call: Cell<Option<ShownCall>>,
     /// Its entry in the list, once it has run for long.
     long_run: OnceCell<Arc<LongRun>>,
 }
@@ -87,11 +96,6 @@ impl Supervisor {
             Some(Kind::Function) => Refusal::BUSY_FUNCTION,
             Some(Kind::Script) | None => Refusal::BUSY_SCRIPT,
         }
-    }
-
-    /// Whether one of a kind runs for long.
-    pub fn has_long(&self, kind: Kind) -> bool {
-        self.runs.lock().iter().any(|run| run.kind == kind)
     }
 
     /// Stops the scripts of a kind that run for long and have written nothing.
@@ -116,6 +120,22 @@ impl Supervisor {
         if is_done { Ok(()) } else { Err(Refusal::UNKILLABLE) }
     }
 
+    /// Shows a function that runs for long, with its call and the milliseconds that it has taken, or none if none does.
+    ///
+    /// # Errors
+    /// If it is a script that runs.
+    pub(super) fn show_function(&self, show: impl FnOnce(Option<(&ShownCall, u64)>)) -> Result<(), Refusal> {
+        let runs = self.runs.lock();
+        let functions = runs.iter().filter_map(|run| Some((run, run.call.as_ref()?)));
+        let function = functions.min_by_key(|(run, _)| run.began);
+        if function.is_none() && !runs.is_empty() {
+            return Err(Refusal::BUSY_SCRIPT);
+        }
+        let now = self.clock.now().millis();
+        show(function.map(|(run, call)| (call, now.saturating_sub(run.began))));
+        Ok(())
+    }
+
     /// The server stops: scripts that run for long end at once, and all others at this time at the latest.
     pub fn end_all_by(&self, time: Now) {
         self.all_end_by.store(time.millis(), Relaxed);
@@ -131,6 +151,7 @@ impl Watch {
         began: Now,
         (slot, hold): (usize, Hold),
         (threshold, limit): (u64, u64),
+        call: Option<ShownCall>,
     ) -> Watch {
         Watch {
             supervisor: Arc::clone(supervisor),
@@ -138,9 +159,11 @@ impl Watch {
             slot,
             hold: Cell::new(Some(hold)),
             began: began.millis(),
+            last_look: Cell::new(began.millis()),
             threshold,
             limit,
             has_written: Cell::new(false),
+            call: Cell::new(call),
             long_run: OnceCell::new(),
         }
     }
@@ -153,9 +176,9 @@ impl Watch {
         }
     }
 
-    /// The time in milliseconds of the server's clock.
-    pub(super) fn now(&self) -> u64 {
-        self.supervisor.clock.now().millis()
+    /// When the last look was, in milliseconds of the server's clock.
+    pub(super) fn last_look(&self) -> u64 {
+        self.last_look.get()
     }
 
     /// Does what is due.
@@ -164,7 +187,8 @@ impl Watch {
     /// If the script is to be stopped.
     pub(super) fn look(&self) -> Result<(), Stop> {
         self.look_for_kill()?;
-        let now = self.now();
+        let now = self.supervisor.clock.now().millis();
+        self.last_look.set(now);
         let taken = now.saturating_sub(self.began);
         let all_end_by = self.supervisor.all_end_by.load(Relaxed);
         let is_long = self.long_run.get().is_some() || taken >= self.threshold;
@@ -213,6 +237,8 @@ impl Watch {
             kind: self.kind,
             has_written: AtomicBool::new(self.has_written.get()),
             is_killed: AtomicBool::new(false),
+            began: self.began,
+            call: self.call.take(),
         });
         let supervisor = &self.supervisor;
         if let Some(hold) = self.hold.take() {

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use sha1::{Digest, Sha1};
 
 use super::libraries::Libraries;
+use super::memory;
 use super::shebang::{Shebang, ShebangFlags};
 use crate::lock_order::{Mutex, rank};
 
@@ -161,11 +162,35 @@ impl Scripts {
         }
     }
 
-    /// How many there are, and the bytes of their texts.
-    pub fn figures(&self) -> (usize, usize) {
+    /// What there is, and what it takes.
+    pub fn figures(&self) -> ScriptFigures {
+        let table = self.libraries.load();
         let known = self.known.lock();
-        (known.scripts.len(), known.scripts.values().map(|script| script.text.len()).sum())
+        ScriptFigures {
+            scripts: known.scripts.len(),
+            script_bytes: known.scripts.values().map(|script| script.text.len()).sum(),
+            libraries: table.libraries().len(),
+            functions: table.function_count(),
+            library_bytes: table.code_bytes(),
+            lua_bytes: memory::all(),
+        }
     }
+}
+
+/// What scripts and functions take.
+pub struct ScriptFigures {
+    /// Scripts that the server knows.
+    pub scripts: usize,
+    /// Bytes of their texts.
+    pub script_bytes: usize,
+    /// Libraries of functions.
+    pub libraries: usize,
+    /// Functions of all libraries.
+    pub functions: usize,
+    /// Bytes of the texts of libraries.
+    pub library_bytes: usize,
+    /// Bytes that the Lua of all threads takes.
+    pub lua_bytes: usize,
 }
 
 impl Known {
@@ -210,7 +235,7 @@ mod tests {
         added(&scripts, "one more", false, 1000);
         assert!(first.is_known() && loaded.is_known() && both.is_known());
         assert!(scripts.find(&id_of(b"return 1")).is_none(), "it was used longest ago");
-        assert_eq!(scripts.figures().0, EVALUATED_MAX + 2);
+        assert_eq!(scripts.figures().scripts, EVALUATED_MAX + 2);
         scripts.flush();
         assert!(!loaded.is_known() && scripts.find(&loaded.id).is_none());
     }

@@ -119,7 +119,8 @@ pub(super) const CONSTANT: &[(&str, &[&str])] = &[
             "used_cpu_user_children",
         ],
     ),
-    ("scripts and client-side caching are not built", &["used_memory_lua", "tracking_clients"]),
+    ("client-side caching is not built", &["tracking_clients"]),
+    ("functions run in the Lua of scripts", &["used_memory_vm_functions"]),
     (
         "nothing is moved in memory, and clients are never evicted",
         &["active_defrag_running", "evicted_clients"],

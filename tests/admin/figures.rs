@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::constant_figures::{CONSTANT, REPEATED};
-use super::stream_figures;
+use super::{script_figures, stream_figures};
 use crate::support::broker::BrokerClient;
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
@@ -24,31 +24,8 @@ pub(super) type Step = (&'static str, fn(&mut Stage), &'static [&'static str]);
 
 const STEPS: &[Step] = &[
     stream_figures::STEP,
-    (
-        "a script is brought",
-        |stage| {
-            stage.lines(&["SCRIPT LOAD return"]);
-        },
-        &["quartet_scripts", "quartet_scripts_memory_bytes"],
-    ),
-    (
-        "a library of functions is brought",
-        |stage| {
-            let code = "#!lua name=one\nredis.register_function('f', function() end)";
-            stage.client.call(&["FUNCTION", "LOAD", code]);
-        },
-        &[
-            "quartet_libraries",
-            "quartet_functions",
-            "quartet_libraries_memory_bytes",
-            "scripts_journal_appended_bytes",
-            "scripts_journal_synced_bytes",
-            "scripts_journal_syncs",
-            "scripts_journal_last_sync_usec",
-            "quartet_journal_syncs_total{service=\"scripts\"}",
-            "quartet_journal_last_sync_seconds{service=\"scripts\"}",
-        ],
-    ),
+    script_figures::SCRIPT,
+    script_figures::LIBRARY,
     (
         "keys are written",
         |stage| {
@@ -498,7 +475,7 @@ const STEPS: &[Step] = &[
 
 impl Stage {
     /// Sends commands that are answered without an error.
-    fn lines(&mut self, lines: &[&str]) {
+    pub(super) fn lines(&mut self, lines: &[&str]) {
         for line in lines {
             let answer = self.client.ask(line);
             assert!(!answer.starts_with('-'), "{line}: {answer}");

@@ -4,6 +4,7 @@ mod command_table;
 mod constant_figures;
 mod figures;
 mod metadata;
+mod script_figures;
 mod secrets;
 mod stream_figures;
 

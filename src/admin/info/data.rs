@@ -16,7 +16,7 @@ pub(super) fn memory(page: &mut Page, services: &Services) {
     page.field("used_memory_dataset", dataset);
     page.field("used_memory_dataset_perc", format_args!("{:.2}%", percent(dataset, used)));
     page.bytes("total_system_memory", Machine::now().memory_bytes);
-    page.field("used_memory_lua", 0);
+    scripts(page, services);
     page.field("maxmemory", services.settings.current().maxmemory);
     page.field("maxmemory_human", human_bytes(services.settings.current().maxmemory as u64));
     page.field("maxmemory_policy", services.settings.current().maxmemory_policy.word());
@@ -24,6 +24,22 @@ pub(super) fn memory(page: &mut Page, services: &Services) {
     page.field("mem_fragmentation_bytes", resident as i64 - used as i64);
     page.field("mem_allocator", "mimalloc");
     page.zeros(&["active_defrag_running"]);
+}
+
+/// Scripts and functions share one Lua for each thread, so all of its memory stands with EVAL.
+fn scripts(page: &mut Page, services: &Services) {
+    let figures = services.scripts.figures();
+    let lua = figures.lua_bytes as u64;
+    page.bytes("used_memory_lua", lua);
+    page.field("used_memory_vm_eval", lua);
+    page.field("used_memory_scripts_eval", figures.script_bytes);
+    page.field("number_of_cached_scripts", figures.scripts);
+    page.field("number_of_functions", figures.functions);
+    page.field("number_of_libraries", figures.libraries);
+    page.field("used_memory_vm_functions", 0);
+    page.bytes("used_memory_vm_total", lua);
+    page.field("used_memory_functions", figures.library_bytes);
+    page.bytes("used_memory_scripts", (figures.script_bytes + figures.library_bytes) as u64);
 }
 
 fn percent(part: usize, whole: usize) -> f64 {

@@ -238,14 +238,22 @@ fn kill(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    if call.services.supervisor.has_long(Kind::Script) {
-        return Err(Refusal::BUSY_SCRIPT);
-    }
     let table = call.services.scripts.libraries.load();
     let output = &mut *call.output;
-    output.map(2);
-    output.bulk(b"running_script");
-    output.null();
+    call.services.supervisor.show_function(|running| {
+        output.map(2);
+        output.bulk(b"running_script");
+        let Some((shown, milliseconds)) = running else { return output.null() };
+        let mut texts = shown.texts();
+        output.map(3);
+        output.bulk(b"name");
+        output.bulk(texts.next().unwrap_or_default());
+        output.bulk(b"command");
+        output.array(texts.len());
+        texts.for_each(|word| output.bulk(word));
+        output.bulk(b"duration_ms");
+        output.integer(milliseconds as i64);
+    })?;
     output.bulk(b"engines");
     output.map(1);
     output.bulk(ENGINE.as_bytes());

@@ -124,9 +124,9 @@ impl Progress {
         if self.is_resp3.get() { Version::Resp3 } else { Version::Resp2 }
     }
 
-    /// The time in milliseconds, while something watches over the run.
-    fn now(&self) -> Option<u64> {
-        self.watch.borrow().as_ref().map(Watch::now)
+    /// When the last look was, in milliseconds.
+    fn last_look(&self) -> u64 {
+        self.watch.borrow().as_ref().map_or(0, Watch::last_look)
     }
 
     /// Ends the run if it is to be stopped: called every so many instructions, and steps of other work.
@@ -205,6 +205,11 @@ impl Engine {
     pub(crate) fn compiled(&self, id: &ScriptId, scripts: &Scripts) -> Option<Arc<Script>> {
         let script = &self.compiled.get(id)?.script;
         (script.is_known() && scripts.owns(script)).then(|| Arc::clone(script))
+    }
+
+    /// Bytes that this state of Lua takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.lua.used_memory()
     }
 
     /// Compiles a script.
@@ -358,6 +363,7 @@ impl Engine {
             stack.push_nil();
             stack.set_pair(handler + 1);
         }
+        // What ends the run may come once the script itself has ended already, beyond what catches its errors.
         if let Some((stop, place)) = self.progress.stop.take() {
             return Ok(Ended::Stopped(
                 stop,

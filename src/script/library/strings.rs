@@ -16,8 +16,8 @@ pub(super) fn open(lua: &Lua, string: &Table, host: &Table, meter: &Rc<Meter>) -
         let function = lua.create_function(move |lua, values| function(&Given::new(lua, values), &meter))?;
         table.raw_set(name, function)
     };
-    put(string, "find", |given, meter| find(given, meter))?;
-    put(string, "match", |given, meter| match_once(given, meter))?;
+    put(string, "find", find)?;
+    put(string, "match", match_once)?;
     put(host, "gsub", gsub)?;
     put(host, "gsub_begin", gsub_begin)?;
     put(host, "gsub_find", gsub_find)?;

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::{BUSY, ENDLESS, ENDLESS_ALONE, assert_killed, free_key, run_for_long, server};
-use crate::support::client::{Client, request};
+use crate::support::client::{Client, request, text};
 use crate::support::http::Http;
 use crate::support::peers;
 use crate::support::process::{Server, wait_for};
@@ -123,6 +123,36 @@ fn a_script_that_holds_all_keys_leaves_others_what_redis_leaves_them() {
     for (number, (own, theirs)) in own.iter().zip(&theirs).enumerate() {
         assert_eq!(own, theirs, "reply {number}, to {:?}", LINES.get(number));
     }
+}
+
+#[test]
+fn a_function_that_runs_for_long_is_shown() {
+    let server = server(&[]);
+    let mut other = Client::connect(server.address());
+    let library = "#!lua name=endless\nredis.register_function('endless', function() while true do end end)";
+    assert_eq!(text(&other.call(&["FUNCTION", "LOAD", library])), "endless");
+    assert!(other.ask("FUNCTION STATS").starts_with("[running_script, (nil), engines, "));
+    let mut client = Client::connect(server.address());
+    client.write(&request(&["FCALL", "ENDLESS", "1", "held", "an argument"]));
+    let shown = wait_for(|| Some(other.ask("FUNCTION STATS")).filter(|shown| !shown.contains("(nil)")));
+    let start =
+        "[running_script, [name, endless, command, [FCALL, ENDLESS, 1, held, an argument], duration_ms, ";
+    assert!(shown.starts_with(start), "{shown}");
+    assert!(shown.ends_with("], engines, [LUA, [libraries_count, 1, functions_count, 1]]]"), "{shown}");
+    assert!(other.ask("SCRIPT KILL").starts_with("-BUSY"), "it is no script");
+    assert_eq!(other.ask("FUNCTION KILL"), "OK");
+    assert!(client.read_text().is_some_and(|reply| reply.contains("script: endless, on @user_function:2.")));
+}
+
+#[test]
+fn a_script_is_no_function() {
+    let server = server(&[]);
+    let mut other = Client::connect(server.address());
+    let mut client = run_for_long(&server, ENDLESS, &["held"], &mut other, "held");
+    assert_eq!(other.ask("FUNCTION STATS"), BUSY);
+    assert!(other.ask("FUNCTION KILL").starts_with("-BUSY"), "it is no function");
+    assert_eq!(other.ask("SCRIPT KILL"), "OK");
+    assert_killed(&mut client);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn run(engine: &mut Engine, text: &str, argument: &[u8]) -> Ended {
     engine.compile(&script).expect("it is Lua");
     let start = Now::at(Duration::ZERO, Duration::ZERO);
     let supervisor = Arc::new(Supervisor::new(Arc::new(Clock::manual(start)), Arc::<LongHolds>::default()));
-    let watch = Watch::new(&supervisor, Kind::Script, start, (0, Hold::All), (u64::MAX, u64::MAX));
+    let watch = Watch::new(&supervisor, Kind::Script, start, (0, Hold::All), (u64::MAX, u64::MAX), None);
     let limits = Limits { memory: 64 * 1024 * 1024, watch };
     let keys: [&[u8]; 0] = [];
     engine.run(Program::Script(&script), keys.into_iter(), [argument].into_iter(), limits, &mut Echo)
@@ -60,9 +60,10 @@ fn run(engine: &mut Engine, text: &str, argument: &[u8]) -> Ended {
 /// What a client is told.
 fn told(engine: &mut Engine, text: &str) -> String {
     let mut output = Output::new();
-    match run(engine, text, b"") {
-        Ended::Returned(version) => engine.answer(version, usize::MAX, &mut output),
-        other => return format!("{other:?}"),
+    let ended = run(engine, text, b"");
+    let Ended::Returned(version) = ended else { return format!("{ended:?}") };
+    if let Some(other) = engine.answer(version, &mut output) {
+        return format!("{other:?}");
     }
     String::from_utf8_lossy(output.plain_since(Output::new().mark()).expect("it is short")).into_owned()
 }
@@ -158,7 +159,7 @@ proptest! {
         let script = "return same(redis.pcall('reply', ARGV[1]), expected[1])";
         assert!(matches!(run(&mut engine, script, &bytes), Ended::Returned(_)));
         let mut output = Output::new();
-        engine.answer(Version::Resp2, usize::MAX, &mut output);
+        assert!(engine.answer(Version::Resp2, &mut output).is_none());
         prop_assert_eq!(output.plain_since(Output::new().mark()), Some(&b":1\r\n"[..]));
     }
 
@@ -185,7 +186,7 @@ proptest! {
         twin::write(&value, version, &next, &mut theirs).expect("it is no error");
         let mut stack = Stack::of(&engine.lua, PLACES).expect("there is room");
         stack.push_handle(&engine.lua, &value).expect("there is memory");
-        answer::write(&mut stack, version, usize::MAX, &mut ours);
+        answer::write(&mut stack, version, &engine.progress, &mut ours).expect("it is short");
         assert_eq!(stack.count(), 0);
         prop_assert_eq!(ours.plain_since(Output::new().mark()), theirs.plain_since(Output::new().mark()));
     }
