@@ -17,7 +17,7 @@ use super::long_holds::{HeldForLong, LongHolds, Patience};
 use super::recency::{AccessContext, Duel, LEADER_STEP};
 use super::released::{ReadyKey, Released};
 use super::shard::{Counts, Key, MemoryParts, Shard};
-use super::shard_lock::{self, Mutex, MutexGuard};
+use super::shard_lock::{self, Mutex, MutexGuard, Wait};
 use super::value::ValueType;
 use crate::lock_order::{Held, rank};
 use crate::stand_in;
@@ -183,7 +183,7 @@ impl Store {
         let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
         let wait = || {
             let is_held_up = || self.holds().has_shard(id.number());
-            shard_lock::lock_unless(&cell.shard, || is_held_up() && stand_in::call())
+            shard_lock::lock_unless(&cell.shard, |_| is_held_up() && stand_in::call())
                 .unwrap_or_else(|| cell.shard.lock())
         };
         let shard = cell.shard.try_lock().unwrap_or_else(wait);
@@ -212,7 +212,11 @@ impl Store {
         patience: Patience,
     ) -> Result<MutexGuard<'s, Shard>, HeldForLong> {
         let by_script = |holds: &LongHolds| holds.has_shard(id.number());
-        let is_hopeless = || self.holds().are_too_long(patience, by_script);
+        // What a script holds is known, while of other turns only the wait shows whether they hold this.
+        let is_hopeless = |wait| {
+            let patience = if wait == Wait::Short { Patience::Commands } else { patience };
+            self.holds().are_too_long(patience, by_script)
+        };
         shard_lock::lock_unless(&cell.shard, is_hopeless).ok_or_else(|| self.holds().reason(by_script))
     }
 
@@ -489,6 +493,22 @@ mod tests {
         assert!(ends.iter().all(|end| end - start <= 64), "{start:x} {ends:x?}");
         let lock = (&raw const *guard).addr() - start;
         assert!((1..64).contains(&lock), "the lock lies before the shard: {lock}");
+    }
+
+    #[test]
+    fn what_is_held_for_long_is_given_up_before_other_threads_are_let_run() {
+        let mutex = Mutex::new(());
+        let _held = mutex.lock();
+        for (is_known, asked_short) in [(true, 1), (false, 64)] {
+            let asked = std::cell::RefCell::new(Vec::new());
+            let is_hopeless = |wait| {
+                asked.borrow_mut().push(wait);
+                is_known || wait == Wait::Long
+            };
+            assert!(shard_lock::lock_unless(&mutex, is_hopeless).is_none());
+            let short = asked.take().into_iter().filter(|wait| *wait == Wait::Short);
+            assert_eq!(short.count(), asked_short);
+        }
     }
 
     #[test]

@@ -60,13 +60,26 @@ unsafe impl RawMutex for ShardLock {
 impl ShardLock {
     #[cold]
     fn lock_slowly(&self) {
-        wait(|| !self.taken.load(Ordering::Relaxed) && self.try_lock(), || false);
+        wait(|| !self.taken.load(Ordering::Relaxed) && self.try_lock(), |_| false);
     }
 }
 
-/// Locks a shard that was just found taken, unless the wait becomes hopeless, which is asked when it takes long.
+/// How a wait goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wait {
+    /// It has just begun: the holder is most likely about to let go.
+    Short,
+    /// It takes long.
+    Long,
+}
+
+/// Locks a shard that was just found taken, unless the wait is found hopeless.  That is asked before other threads are let run,
+/// which takes them as long as they like on a busy machine.
 #[cold]
-pub(super) fn lock_unless<T>(mutex: &Mutex<T>, is_hopeless: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
+pub(super) fn lock_unless<T>(
+    mutex: &Mutex<T>,
+    is_hopeless: impl Fn(Wait) -> bool,
+) -> Option<MutexGuard<'_, T>> {
     let mut locked = None;
     let lock = || {
         locked = if mutex.is_locked() { None } else { mutex.try_lock() };
@@ -77,7 +90,7 @@ pub(super) fn lock_unless<T>(mutex: &Mutex<T>, is_hopeless: impl Fn() -> bool) -
 }
 
 /// Waits until `lock` has locked, or the wait is hopeless.
-fn wait(mut lock: impl FnMut() -> bool, is_hopeless: impl Fn() -> bool) {
+fn wait(mut lock: impl FnMut() -> bool, is_hopeless: impl Fn(Wait) -> bool) {
     for round in 0.. {
         for _ in 0..SPINS {
             if lock() {
@@ -85,10 +98,12 @@ fn wait(mut lock: impl FnMut() -> bool, is_hopeless: impl Fn() -> bool) {
             }
             spin_loop();
         }
-        if round < YIELDS {
-            yield_now();
-        } else if is_hopeless() {
+        let is_short = round < YIELDS;
+        if is_hopeless(if is_short { Wait::Short } else { Wait::Long }) {
             return;
+        }
+        if is_short {
+            yield_now();
         } else {
             nap(NAP);
         }
