@@ -7,9 +7,10 @@ import threading
 import traceback
 
 import pytest
+import redis
 from servers import Relay, Server, name, wait_for
 
-from quartet_client import Held, LockLost, Quartet
+from quartet_client import Held, LockLost, NotHeld, Quartet
 from quartet_client.terms import now
 
 SHORT = 1.2
@@ -174,3 +175,114 @@ def _works_in_a_fork(quartet: Quartet, held_outside: str) -> bool:
     except BaseException:
         traceback.print_exc()
         return False
+
+
+def test_a_fork_leaves_the_locks_to_its_parent(quartet: Quartet, shared_server: Server) -> None:
+    resource = name()
+    with quartet.session(ttl=SHORT) as session, session.lock(name()) as kept, quartet.lock(resource) as lease:
+        # Another thread may be at work in the client at this moment, and is not there to go on in the fork.
+        with quartet._renewal._changed, quartet._transport._lock:
+            child = os.fork()
+        if child == 0:
+            os._exit(0 if _holds_nothing(lease, kept, session) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        for held in (lease, kept, session):
+            held.raise_if_lost()
+        assert shared_server.held(resource) > 0
+
+
+def _holds_nothing(*inherited: Held) -> bool:
+    try:
+        for held in inherited:
+            assert held.is_lost and held.lost.is_set() and "fork" in (held.lost_reason or "")
+            with pytest.raises(LockLost):
+                held.release()
+        return True
+    except BaseException:
+        traceback.print_exc()
+        return False
+
+
+def test_a_session_that_others_close_takes_its_leases_along(shared_server: Server, quartet: Quartet) -> None:
+    told = threading.Event()
+    session = quartet.session()
+    lease = session.lock(name(), on_lost=lambda _: told.set()).acquire()
+    given_back = session.lock(name()).acquire()
+    given_back.release()
+    session.release()
+    assert lease.is_lost and lease.lost.is_set() and told.wait(60)
+    with pytest.raises(LockLost, match="closed"):
+        lease.raise_if_lost()
+    # Its end is no surprise to whoever releases everything.
+    lease.release()
+    assert not given_back.lost.is_set()
+
+
+def test_nothing_goes_on_behind_a_release(quartet: Quartet) -> None:
+    lease = quartet.lock(name()).acquire()
+    lease.release()
+    assert lease.remaining == 0.0 and not lease.lost.is_set()
+    with pytest.raises(NotHeld, match="released"):
+        lease.raise_if_lost()
+    lease.release()
+
+
+def test_a_release_that_does_not_reach_the_server_is_tried_again(shared_server: Server, relay: Relay) -> None:
+    resource = name()
+    with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as quartet:
+        lease = quartet.lock(resource).acquire()
+        relay.cut()
+        with pytest.raises(redis.ConnectionError):
+            lease.release()
+        relay.is_cut = False
+        assert shared_server.held(resource) > 0
+        lease.release()
+        assert shared_server.held(resource) == 0
+
+
+def test_a_lease_is_given_back_once_whoever_releases_it(quartet: Quartet) -> None:
+    resource = name()
+    semaphore = quartet.semaphore(resource, 16, owner="all")
+    for _ in range(20):
+        lease, other = semaphore.acquire(), semaphore.acquire()
+        errors: list[BaseException] = []
+        together = threading.Barrier(4)
+
+        def release(lease: Held = lease, together: threading.Barrier = together) -> None:
+            together.wait()
+            try:
+                lease.release()
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=release) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        other.release()
+
+
+def test_a_server_that_was_started_again_is_used_at_once(own_server: Server) -> None:
+    with Quartet.from_url(own_server.url) as quartet:
+        # Connections that lie idle, more than one.
+        together = threading.Barrier(4)
+
+        def check() -> None:
+            connection = quartet._transport._take()
+            connection.connect()
+            together.wait()
+            quartet._transport._give_back(connection)
+
+        threads = [threading.Thread(target=check) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        before = quartet.lock(name()).acquire()
+        own_server.stop()
+        own_server.start()
+        with quartet.lock(name()) as lease:
+            assert lease.fencing_token > 0
+        before.lost.wait(60)

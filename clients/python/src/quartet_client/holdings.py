@@ -36,6 +36,8 @@ class Holding:
         self.is_released = False
         #: Told once, when it is lost.
         self.announce: Callable[[], None] = lambda: None
+        #: Told in a fork, to which it does not belong.
+        self.disown: Callable[[], None] = lambda: None
 
     def renewals(self) -> list[Command]:
         """The commands that renew it."""
@@ -59,6 +61,19 @@ class Holding:
         if now >= self.lost_at:
             self.lose("it was not renewed in time: the server did not answer, or this program was paused")
         return self.lost_reason is not None
+
+    def release(self, now: float) -> bool | None:
+        """Notes that its holder gives it back.  Returns whether it was still held; None if it was given back before."""
+        if self.is_released:
+            return None
+        was_held = not self.look(now)
+        self.is_released = True
+        return was_held
+
+    def inherit(self) -> None:
+        """Notes in a fork that it belongs to the process that forked."""
+        self.lost_reason = FORKED
+        self.disown()
 
     @property
     def lost_at(self) -> float:
@@ -122,6 +137,17 @@ class SessionHolding(Holding):
         for lease in list(self.leases):
             lease.lose(f"its session is lost: {reason}")
 
+    def inherit(self) -> None:
+        super().inherit()
+        for lease in self.leases:
+            lease.inherit()
+
+    def end(self) -> None:
+        """Its leases end with it.  Whoever still works under one is told; whoever releases one later finds that done."""
+        for lease in list(self.leases):
+            lease.lose("its session was closed")
+            lease.is_released = True
+
 
 class SessionLeaseHolding(LockHolding):
     """Resources that last as long as their session."""
@@ -165,6 +191,9 @@ class SlotHolding(Holding):
 #: Why holdings are lost that their client no longer renews.
 CLOSED = "its client was closed, and renews it no longer"
 
+#: Why what was held before a fork is lost in the new process.
+FORKED = "it belongs to the process that this one was forked from"
+
 
 class Book:
     """All holdings of a client.  Whoever calls it sees to it that nobody else does at the same time."""
@@ -204,6 +233,11 @@ class Book:
         for holding in self._holdings:
             holding.lose(reason)
         self._holdings.clear()
+
+    def inherit(self) -> None:
+        """Notes in a fork that all of it belongs to the process that forked."""
+        for holding in self._holdings:
+            holding.inherit()
 
     def settle(
         self, batch: Sequence[Holding], commands: Sequence[Sequence[Command]], replies: Sequence[Any], sent_at: float

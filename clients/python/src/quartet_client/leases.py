@@ -31,13 +31,18 @@ class Held:
         #: Set once it is lost.
         self.lost = threading.Event()
         self._on_lost = on_lost
-        holding.announce = self._announce
+        holding.announce, holding.disown = self._announce, self._disown
 
     def _announce(self) -> None:
         self.lost.set()
         if self._on_lost is not None:
             # The renewal goes on, whatever the callback does.
             threading.Thread(target=self._on_lost, args=(self,), name="quartet-lost", daemon=True).start()
+
+    def _disown(self) -> None:
+        # Another thread may have been at work in the event that the process that forked has.
+        self.lost = threading.Event()
+        self.lost.set()
 
     @property
     def lost_reason(self) -> str | None:
@@ -50,14 +55,16 @@ class Held:
         return self._client._renewal.look(self._holding)
 
     def raise_if_lost(self) -> None:
-        """Raises LockLost if it is lost by now."""
+        """Raises LockLost if it is lost by now, and NotHeld if it was released."""
         if self.is_lost:
             raise LockLost(f"{self._name()} is lost: {self.lost_reason}")
+        if self._holding.is_released:
+            raise NotHeld(f"{self._name()} was released")
 
     @property
     def remaining(self) -> float:
         """For how many seconds it is certainly held, without a further renewal."""
-        return max(0.0, self._holding.lost_at - now())
+        return 0.0 if self._holding.is_released else max(0.0, self._holding.lost_at - now())
 
     def _name(self) -> str:
         raise NotImplementedError
@@ -67,16 +74,23 @@ class Held:
         raise NotImplementedError
 
     def release(self) -> None:
-        """Gives it back.  Raises LockLost if it was lost before, and does nothing if it was released before."""
-        if self._holding.is_released:
+        """Gives it back.  Raises LockLost if it was lost before, and does nothing if it was released before.
+
+        If the server cannot be reached it is renewed no longer, and may be released again.
+        """
+        was_held = self._client._renewal.release(self._holding)
+        if was_held is None:
             return
-        if not self._client._renewal.release(self._holding):
+        if not was_held:
             raise LockLost(f"{self._name()} is lost: {self.lost_reason}")
         try:
             self._give_back()
         except (NotHeld, LockLost) as error:
             self._client._renewal.lose(self._holding, "it was forced, or its lease ended")
             raise LockLost(f"{self._name()} was lost before its release: {error}") from error
+        except BaseException:
+            self._client._renewal.take_back(self._holding)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -159,6 +173,5 @@ class SessionHeld(Held):
         return f"the session {self.name}"
 
     def _give_back(self) -> None:
-        for lease in self._holding.leases:
-            lease.is_released = True
+        self._client._renewal.end(self._holding)
         self._client._transport.call(["LOCK.SESSION", "CLOSE", self.name, "REQID", requests.request_id()])

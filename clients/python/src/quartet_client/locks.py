@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from . import replies, requests
-from .errors import NotAcquired
+from .errors import LockLost, NotAcquired, NotHeld
 from .holdings import LockHolding, SessionHolding, SessionLeaseHolding
 from .leases import Lease, OnLost
 from .requests import Asked
@@ -104,8 +104,11 @@ class Lock:
     def _renew(self, holding: LockHolding) -> None:
         """Renews it, so that more of it is certain."""
         sent_at = now()
-        for command in holding.renewals():
-            self._client._transport.call(command)
+        try:
+            for command in holding.renewals():
+                self._client._transport.call(command)
+        except NotHeld as error:
+            raise LockLost(f"{', '.join(holding.resources)} was lost as soon as it was granted") from error
         holding.term = Term(holding.term.length, sent_at)
         holding.due_at = holding.term.due_at()
 

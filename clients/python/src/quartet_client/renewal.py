@@ -5,12 +5,12 @@ They are two because the first one waits for the server, which may be why someth
 
 from __future__ import annotations
 
-import os
 import threading
 
 from redis.exceptions import RedisError
 
-from .holdings import CLOSED, Book, Holding, SessionLeaseHolding, patience
+from . import forks
+from .holdings import CLOSED, Book, Holding, SessionHolding, SessionLeaseHolding, patience
 from .terms import now
 from .transport import Transport
 
@@ -21,9 +21,9 @@ class Renewal:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._begin()
+        forks.tell(self)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
         self._book = Book()
         self._changed = threading.Condition()
         self._closed = False
@@ -32,9 +32,6 @@ class Renewal:
 
     def keep(self, holding: Holding) -> None:
         """Renews it from now on."""
-        if self._process != os.getpid():
-            # A fork has no threads, and what was held before is not its own to renew.
-            self._begin()
         with self._changed:
             if self._closed:
                 holding.lose(CLOSED)
@@ -50,13 +47,27 @@ class Renewal:
             thread.start()
             self.threads.append(thread)
 
-    def release(self, holding: Holding) -> bool:
-        """Renews it no longer.  Returns whether it was still held."""
+    def after_fork(self) -> None:
+        """A fork has no threads, and what was held before is neither its own to renew nor to release."""
+        inherited = self._book
+        self._begin()
+        inherited.inherit()
+
+    def release(self, holding: Holding) -> bool | None:
+        """Renews it no longer.  Returns whether it was still held; None if it was given back before."""
         with self._changed:
             self._book.remove(holding)
-            was_held = not holding.look(now())
-            holding.is_released = True
-            return was_held
+            return holding.release(now())
+
+    def end(self, session: SessionHolding) -> None:
+        """Ends the leases of a session that is given back."""
+        with self._changed:
+            session.end()
+
+    def take_back(self, holding: Holding) -> None:
+        """Notes that the server does not know of its release yet, so that it may be released again."""
+        with self._changed:
+            holding.is_released = False
 
     def look(self, holding: Holding) -> bool:
         """Whether it is lost, by the clock as well."""

@@ -7,7 +7,6 @@ that have an id, and those that only cost somebody a little of a limit.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.retry import Retry
 
+from . import forks
 from .errors import translated
 from .requests import Command
 from .terms import now
@@ -45,7 +45,7 @@ class Transport:
         self._idle: list[Any] = []
         self._is_closed = False
         self._lock = threading.Lock()
-        self._process = os.getpid()
+        forks.tell(self)
 
     def call(self, command: Command, wait: float = 0.0) -> Any:
         """The reply of a command that may wait so long in the server.  Raises the errors of this package."""
@@ -53,6 +53,7 @@ class Transport:
         try:
             (reply,) = self.batch([command], self._timeout + wait)
         except ConnectionError:
+            self._drop_idle()
             (reply,) = self.batch([command], self._timeout + wait)
         if isinstance(reply, ResponseError):
             raise translated(reply) from reply
@@ -84,9 +85,6 @@ class Transport:
 
     def _take(self) -> Any:
         with self._lock:
-            if self._process != os.getpid():
-                # The connections of the process that forked are its own.
-                self._process, self._idle = os.getpid(), []
             if self._idle:
                 return self._idle.pop()
         return self._connection_class(**self._settings)
@@ -100,8 +98,16 @@ class Transport:
 
     def close(self) -> None:
         """Closes what is idle, and what is in use once it is not."""
+        self._is_closed = True
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        """Closes what is idle: the other end of the one has closed it, and so probably those of the others."""
         with self._lock:
-            self._is_closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.disconnect()
+
+    def after_fork(self) -> None:
+        """The connections of the process that forked are its own."""
+        self._lock, self._idle = threading.Lock(), []

@@ -56,14 +56,16 @@ class Held:
         return self._holding.look(now())
 
     def raise_if_lost(self) -> None:
-        """Raises LockLost if it is lost by now."""
+        """Raises LockLost if it is lost by now, and NotHeld if it was released."""
         if self.is_lost:
             raise LockLost(f"{self._name()} is lost: {self.lost_reason}")
+        if self._holding.is_released:
+            raise NotHeld(f"{self._name()} was released")
 
     @property
     def remaining(self) -> float:
         """For how many seconds it is certainly held, without a further renewal."""
-        return max(0.0, self._holding.lost_at - now())
+        return 0.0 if self._holding.is_released else max(0.0, self._holding.lost_at - now())
 
     def _name(self) -> str:
         raise NotImplementedError
@@ -73,16 +75,23 @@ class Held:
         raise NotImplementedError
 
     async def release(self) -> None:
-        """Gives it back.  Raises LockLost if it was lost before, and does nothing if it was released before."""
-        if self._holding.is_released:
+        """Gives it back.  Raises LockLost if it was lost before, and does nothing if it was released before.
+
+        If the server cannot be reached it is renewed no longer, and may be released again.
+        """
+        was_held = self._client._renewal.release(self._holding)
+        if was_held is None:
             return
-        if not self._client._renewal.release(self._holding):
+        if not was_held:
             raise LockLost(f"{self._name()} is lost: {self.lost_reason}")
         try:
             await self._give_back()
         except (NotHeld, LockLost) as error:
             self._client._renewal.lose(self._holding, "it was forced, or its lease ended")
             raise LockLost(f"{self._name()} was lost before its release: {error}") from error
+        except BaseException:
+            self._holding.is_released = False
+            raise
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -173,6 +182,5 @@ class SessionHeld(Held):
         return f"the session {self.name}"
 
     async def _give_back(self) -> None:
-        for lease in self._holding.leases:
-            lease.is_released = True
+        self._holding.end()
         await self._client._transport.call(["LOCK.SESSION", "CLOSE", self.name, "REQID", requests.request_id()])

@@ -20,21 +20,23 @@ class Renewal:
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def keep(self, holding: Holding) -> None:
         """Renews it from now on."""
+        if self._is_closed:
+            holding.lose(CLOSED)
+            return
         self._book.add(holding)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._renew(), name="quartet-renewal")
         self._changed.set()
         self._set_timer()
 
-    def release(self, holding: Holding) -> bool:
-        """Renews it no longer.  Returns whether it was still held."""
+    def release(self, holding: Holding) -> bool | None:
+        """Renews it no longer.  Returns whether it was still held; None if it was given back before."""
         self._book.remove(holding)
-        was_held = not holding.look(now())
-        holding.is_released = True
-        return was_held
+        return holding.release(now())
 
     def lose(self, holding: Holding, reason: str) -> None:
         """Notes that the server holds it no more."""
@@ -43,6 +45,7 @@ class Renewal:
 
     async def close(self) -> None:
         """Ends the task.  What is still held is lost, since nobody renews it."""
+        self._is_closed = True
         self._book.lose_all(CLOSED)
         if self._timer is not None:
             self._timer.cancel()

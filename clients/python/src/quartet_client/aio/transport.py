@@ -26,12 +26,14 @@ class Transport:
         self._settings["socket_connect_timeout"] = timeout
         self._timeout = timeout
         self._idle: list[Any] = []
+        self._is_closed = False
 
     async def call(self, command: Command, wait: float = 0.0) -> Any:
         """The reply of a command that may wait so long in the server.  Raises the errors of this package."""
         try:
             (reply,) = await self.batch([command], self._timeout + wait)
         except ConnectionError:
+            await self._drop_idle()
             (reply,) = await self.batch([command], self._timeout + wait)
         if isinstance(reply, ResponseError):
             raise translated(reply) from reply
@@ -50,7 +52,7 @@ class Transport:
             if isinstance(error, asyncio.TimeoutError):
                 raise TimeoutError("the server has not answered in time") from error
             raise
-        if len(self._idle) < IDLE_MAX:
+        if len(self._idle) < IDLE_MAX and not self._is_closed:
             self._idle.append(connection)
         else:
             await connection.disconnect(nowait=True)
@@ -64,7 +66,11 @@ class Transport:
             return error
 
     async def close(self) -> None:
-        """Closes what is idle."""
+        """Closes what is idle, and what is in use once it is not."""
+        self._is_closed = True
+        await self._drop_idle()
+
+    async def _drop_idle(self) -> None:
         idle, self._idle = self._idle, []
         for connection in idle:
             await connection.disconnect(nowait=True)
