@@ -150,6 +150,8 @@ fn an_event_of_figures_stays_short_whatever_there_is() {
     let event = next(&mut http);
     let policies = event["limits"]["by_policy"].as_array().expect("they are listed");
     assert_eq!(policies.len(), POLICIES_MAX);
+    let all = (&event["limits"]["policies"], &event["limits"]["refused"]);
+    assert_eq!(all, (&(POLICIES_MAX + 2).into(), &((POLICIES_MAX + 1) * 6).into()), "the sums are of all");
     for policy in policies {
         let top = policy["top"].as_array().expect("they are listed");
         assert!(top.len() == 5 && top.iter().all(|one| one["is_cut"] == true), "{policy}");

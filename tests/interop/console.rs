@@ -10,21 +10,28 @@ use crate::support::process::Server;
 use crate::support::program::Running;
 
 /// What the visitor does, each job after the others.
-const JOBS: [&str; 15] = [
+const JOBS: [&str; 22] = [
     "every_view_shows_what_there_is",
     "names_that_are_markup_stay_text",
     "a_key_is_changed_and_deleted",
+    "names_and_values_may_be_anything",
+    "ten_thousand_keys_are_seen_page_by_page",
+    "what_others_have_changed_is_not_written_over",
+    "the_focus_outlives_what_changes",
     "a_check_is_tried",
     "a_lock_is_released_by_force",
     "a_command_is_completed_and_run",
     "texts_and_graphs_are_exact",
     "a_message_is_published",
     "a_subject_is_listened_to",
+    "a_flood_of_messages_leaves_the_page_usable",
+    "figures_come_only_while_somebody_sees_them",
     "the_keyboard_is_enough",
     "a_phone_is_wide_enough",
     "an_audit_finds_no_barrier",
     "a_proxy_may_serve_it_below_a_path",
     "a_password_is_asked_for",
+    "more_tabs_than_a_browser_has_connections",
     "the_figures_come_back_after_a_restart",
 ];
 

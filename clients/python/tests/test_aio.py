@@ -164,6 +164,63 @@ def test_a_client_that_is_closed_renews_nothing(shared_server: Server) -> None:
     run(shared_server, test)
 
 
+def test_what_is_granted_to_a_client_that_was_closed_is_lost(shared_server: Server) -> None:
+    async def test(quartet: Quartet) -> None:
+        resource = name()
+        first = await quartet.lock(resource, owner="first").acquire()
+        async with Quartet.from_url(shared_server.url) as other:
+            waiting = asyncio.create_task(other.lock(resource, ttl=SHORT).acquire())
+            await wait_until(lambda: shared_server.command("LOCK.WAITS", "RESOURCE", resource))
+        await first.release()
+        lease = await waiting
+        assert lease.is_lost and "closed" in (lease.lost_reason or "")
+
+    run(shared_server, test)
+
+
+def test_a_server_that_was_started_again_is_used_at_once(own_server: Server) -> None:
+    async def test(quartet: Quartet) -> None:
+        # Connections that lie idle, more than one.
+        await asyncio.gather(*[quartet.limiter().check(f"{number}") for number in range(4)])
+        assert len(quartet._transport._idle) > 1
+        own_server.stop()
+        own_server.start()
+        async with quartet.lock(name()) as lease:
+            assert lease.fencing_token > 0
+
+    run(own_server, test)
+
+
+def test_nothing_goes_on_behind_a_release(shared_server: Server) -> None:
+    async def test(quartet: Quartet) -> None:
+        async with await quartet.session() as session:
+            lease, kept = await quartet.lock(name()).acquire(), await session.lock(name()).acquire()
+            await lease.release()
+        for held in (lease, kept):
+            assert held.remaining == 0.0 and not held.lost.is_set()
+            with pytest.raises(NotHeld, match="released"):
+                held.raise_if_lost()
+            await held.release()
+
+    run(shared_server, test)
+
+
+def test_a_release_that_does_not_reach_the_server_is_tried_again(shared_server: Server) -> None:
+    async def test(_: Quartet) -> None:
+        resource = name()
+        with Relay(shared_server.port) as relay:
+            async with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as quartet:
+                lease = await quartet.lock(resource).acquire()
+                relay.cut()
+                with pytest.raises(redis.ConnectionError):
+                    await lease.release()
+                relay.is_cut = False
+                await lease.release()
+        assert shared_server.held(resource) == 0
+
+    run(shared_server, test)
+
+
 def test_connection_cut(own_server: Server) -> None:
     async def test(other: Quartet) -> None:
         resource = name()

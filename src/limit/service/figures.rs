@@ -20,8 +20,16 @@ pub(super) fn figures(services: &Services) -> Value {
     let queue = &services.limits.queue;
     let shown =
         policies.iter().take(POLICIES_MAX).map(|policy| of_policy(policy, queue.count_for(policy.name())));
+    let (mut allowed, mut refused) = (0, 0);
+    for totals in policies.iter().map(|policy| policy.statistics.totals()) {
+        allowed += totals.allowed;
+        refused += totals.refused;
+    }
     json!({
         "policies": policies.len(),
+        "allowed": allowed,
+        "refused": refused,
+        "waiting": queue.count(),
         "memory_bytes": services.store.pinned_memory(),
         "memory_limit_bytes": services.settings.current().limit_maxmemory,
         "by_policy": shown.collect::<Vec<_>>(),

@@ -111,6 +111,130 @@ const JOBS = {
     assertHarmless(page);
   },
 
+  async names_and_values_may_be_anything() {
+    const names = ["", " ", "a \u0000 b", "it's \"quoted\"", "\u202egnp.exe", "line\nbreak", "x".repeat(100_000)];
+    for (const name of names) await client.run("SET", `odd:${name}`, name);
+    const page = await visit("#/cache?match=odd:*");
+    await page.says("7 keys, that is all.", "odd: ", "odd:a \\x00 b", 'odd:it\'s "quoted"', "odd:\\u202egnp.exe", "odd:line\\nbreak", `odd:${"x".repeat(150)}`);
+    assert.ok(!(await page.run(() => document.body.innerText)).includes("x".repeat(1000)), "a long name is cut");
+    await page.go("#/cache");
+    for (const name of names) {
+      await page.go(`#/cache?match=odd:*&key=${Buffer.from(`odd:${name}`).toString("hex")}`);
+      await page.says("Delete the key …");
+      await page.click("button", "Delete the key …");
+      await page.click("dialog button", "Delete");
+      await page.says("was deleted.");
+      assert.equal(await client.run("EXISTS", `odd:${name}`), 0, name.slice(0, 20));
+    }
+    // The parts of a value are longer than a reply may be.
+    const part = (number) => `${number}`.padEnd(1_000_000, ".");
+    for (let number = 0; number < 40; number++) {
+      await client.run("RPUSH", "long:list", part(number));
+      await client.run("HSET", "long:hash", `field ${number}`, part(number));
+    }
+    for (const [key, text] of [["long:list", "10......"], ["long:hash", "field "]]) {
+      await page.go(`#/cache?match=long:*&key=${Buffer.from(key).toString("hex")}`);
+      await page.says("40 parts", key === "long:list" ? "9......" : "......");
+      await page.click(".detail button", "Next page");
+      await page.says("40 parts", text);
+      await client.run("DEL", key);
+    }
+    assertHarmless(page);
+  },
+
+  async ten_thousand_keys_are_seen_page_by_page() {
+    for (let from = 0; from < 10_000; from += 1000) {
+      await client.run("MSET", ...Array.from({ length: 1000 }, (_, number) => [`many:${from + number}`, "x"]).flat());
+    }
+    const page = await visit("#/cache?match=many:*");
+    const seen = new Set();
+    for (let pages = 0; pages < 1000; pages++) {
+      await until(() => page.run(() => /that is all|there may be more/.test(document.querySelector("[role=status].hint").textContent)), "no page comes");
+      const shown = await page.run(() => Array.from(document.querySelectorAll(".found a"), (link) => link.textContent));
+      shown.forEach((name) => seen.add(name));
+      const isMore = await page.run(() => {
+        const next = Array.from(document.querySelectorAll("button")).find((one) => one.textContent === "Next page");
+        const status = document.querySelector("[role=status].hint");
+        if (next.hidden) return false;
+        status.textContent = "";
+        next.click();
+        return true;
+      });
+      if (!isMore) break;
+    }
+    assert.equal(seen.size, 10_000);
+    await client.run("DEL", ...seen);
+  },
+
+  async what_others_have_changed_is_not_written_over() {
+    const hex = (key) => Buffer.from(key).toString("hex");
+    await client.run("SET", "shared", "first");
+    const page = await visit(`#/cache?match=shared*&key=${hex("shared")}`);
+    await page.says("Save the value");
+    await client.run("SET", "shared", "second");
+    await page.fill("Value", "third");
+    await page.click("button", "Save the value");
+    await page.says("Nothing was changed");
+    assert.equal(await client.run("GET", "shared"), "second");
+    await client.run("DEL", "shared");
+    await page.click("button", "Save the value");
+    await page.says("Nothing was changed");
+    assert.equal(await client.run("EXISTS", "shared"), 0);
+    await page.fill("Time to live in seconds", "100");
+    await page.click("button", "Set");
+    await page.says("The key does not exist any more.");
+
+    // Of equal elements that one goes whose button was pressed, and none if the list has moved on.
+    await client.run("RPUSH", "shared:list", "a", "b", "a", "c");
+    await page.go(`#/cache?match=shared*&key=${hex("shared:list")}`);
+    await page.says("4 parts");
+    const remove = (place) => page.run((wanted) => document.querySelectorAll(".detail button[aria-label='Remove a']")[wanted].click(), place);
+    await remove(1);
+    await page.says("3 parts", "It was removed.");
+    assert.deepEqual(await client.run("LRANGE", "shared:list", 0, -1), ["a", "b", "c"]);
+    await client.run("LPUSH", "shared:list", "new");
+    await remove(0);
+    await page.says("4 parts", "Nothing was changed");
+    assert.deepEqual(await client.run("LRANGE", "shared:list", 0, -1), ["new", "a", "b", "c"]);
+    await client.run("DEL", "shared:list");
+    assertHarmless(page);
+  },
+
+  async the_focus_outlives_what_changes() {
+    const lock = (resource, owner) => client.send("POST", "lock", { resource, owner, ttl: 600 });
+    for (const resource of ["focus:b", "focus:c"]) await lock(resource, "worker");
+    const page = await visit("#/locks?match=focus:*");
+    const focused = () => page.run(() => document.activeElement.getAttribute("aria-label"));
+    await page.says("focus:b", "focus:c");
+    await page.run(() => document.querySelector("button[aria-label='Release focus:c of worker by force']").focus());
+    // A row comes before it, and one goes.
+    await lock("focus:a", "worker");
+    await page.says("focus:a");
+    assert.equal(await focused(), "Release focus:c of worker by force");
+    await client.send("DELETE", "locks/focus:b");
+    await until(async () => !(await page.run(() => document.body.innerText)).includes("focus:b"), "the row stays");
+    assert.equal(await focused(), "Release focus:c of worker by force");
+    // The button that had it goes with its row, so the table has it.
+    await client.send("DELETE", "locks/focus:c");
+    await until(async () => (await focused()) === "Locks that are held or waited for", "the focus is lost");
+    await client.send("DELETE", "locks/focus:a");
+    // Durations go on although nothing happens.
+    const held = () => page.run(() => document.querySelector("td[data-column='Waited']").textContent);
+    const before = await held();
+    await until(async () => (await held()) !== before, "the time stands still");
+
+    // Tables that change every second keep their elements, and so what is selected.
+    await page.go("#/limits");
+    await page.says("Keys that are refused most");
+    await page.run(() => { document.querySelector("table").kept = true; });
+    const allowed = () => page.run(() => document.querySelector("td[data-column='Allowed']").textContent);
+    const count = await allowed();
+    await client.send("POST", "check", { checks: [{ policy: "api", key: "somebody else", cost: 1 }] });
+    await until(async () => (await allowed()) !== count, "the decision is not shown");
+    assert.ok(await page.run(() => document.querySelector("table").kept), "the table was replaced");
+    assertHarmless(page);
+  },
+
   async a_check_is_tried() {
     const page = await visit("#/limits");
     await page.fill("Policy", "api");
@@ -241,6 +365,44 @@ const JOBS = {
     assertHarmless(page);
   },
 
+  async a_flood_of_messages_leaves_the_page_usable() {
+    const page = await visit("#/broker");
+    await page.fill("Pattern", "flood.>");
+    await page.click("button", "Listen");
+    await page.says("Listening to flood.>");
+    let isOver = false;
+    const batch = Array.from({ length: 2000 }, (_, number) => ["PUBLISH", `flood.${number}`, "x".repeat(100)]);
+    const flood = (async () => {
+      while (!isOver) await client.send("POST", "redis/pipeline", batch);
+    })();
+    await page.says("flood.1999");
+    assert.ok((await page.run(() => document.querySelectorAll(".log .entry").length)) <= 50);
+    await page.click("button", "Stop");
+    isOver = true;
+    await flood;
+    await until(async () => (await client.send("POST", "publish/flood.last", "x")).receivers === 0, "it listens on");
+    assertHarmless(page);
+  },
+
+  async figures_come_only_while_somebody_sees_them() {
+    const page = await browser.open("about:blank");
+    await page.send("Page.addScriptToEvaluateOnNewDocument", { source: `
+      Object.defineProperty(document, "hidden", { get: () => globalThis.isHidden ?? true, configurable: true });` });
+    await page.send("Page.navigate", { url: `${open}/#/overview` });
+    await page.isIn("Paused");
+    const look = (isHidden) => page.run((value) => {
+      globalThis.isHidden = value;
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+    await look(false);
+    await page.isIn("Live");
+    await look(true);
+    await page.isIn("Paused");
+    await look(false);
+    await page.isIn("Live");
+    assertHarmless(page);
+  },
+
   async the_keyboard_is_enough() {
     const page = await visit("");
     await page.press("Tab");
@@ -321,6 +483,18 @@ const JOBS = {
       await page.press("Enter");
     };
     await until(() => page.run(() => document.activeElement.id === "password"), "the password is not in focus");
+    // The answer to an earlier password says nothing about the present one.
+    const kept = await page.run(async () => {
+      const api = await import("./console/api.js");
+      api.setPassword("wrong");
+      const asked = api.command("PING").catch((error) => error.status);
+      api.setPassword("sesame");
+      const status = await asked;
+      const found = sessionStorage.getItem("quartet-password");
+      api.forgetPassword();
+      return [status, found];
+    });
+    assert.deepEqual(kept, [401, "sesame"]);
     await sign("open");
     await page.says("The password is wrong.");
     await sign("sesame");
@@ -329,8 +503,8 @@ const JOBS = {
     await page.fill("Command", "CONFIG GET maxmemory");
     await page.press("Enter");
     await page.says('1) "maxmemory"');
-    const kept = await page.run(() => [location.href, localStorage.length, document.cookie]);
-    assert.deepEqual(kept, [`${locked}/#/commands`, 0, ""]);
+    const left = await page.run(() => [location.href, localStorage.length, document.cookie]);
+    assert.deepEqual(left, [`${locked}/#/commands`, 0, ""]);
     await page.click("button", "Sign out");
     await page.says("This server has a password");
     // A password that is changed meanwhile is asked for anew.
@@ -341,6 +515,24 @@ const JOBS = {
     await page.press("Enter");
     await page.says("The password is wrong.");
     assertHarmless(page);
+  },
+
+  async more_tabs_than_a_browser_has_connections() {
+    const context = await browser.context();
+    const pages = [];
+    for (let number = 0; number < 6; number++) {
+      const listening = await browser.open(`${open}/#/broker?subject=news.>`, { context });
+      await listening.isIn("Live");
+      await listening.click("button", "Listen");
+      await listening.says("Listening to news.>");
+      pages.push(listening);
+    }
+    const page = await browser.open(`${open}/`, { context });
+    await page.says("six connections");
+    await pages[0].close();
+    await page.isIn("Live");
+    await page.says("Hit ratio");
+    for (const other of [...pages.slice(1), page]) await other.close();
   },
 
   async the_figures_come_back_after_a_restart() {

@@ -143,9 +143,8 @@ class SessionHolding(Holding):
             lease.inherit()
 
     def end(self) -> None:
-        """Its leases end with it.  Whoever still works under one is told; whoever releases one later finds that done."""
+        """Its leases are given back with it."""
         for lease in list(self.leases):
-            lease.lose("its session was closed")
             lease.is_released = True
 
 

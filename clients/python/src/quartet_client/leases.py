@@ -59,7 +59,7 @@ class Held:
         if self.is_lost:
             raise LockLost(f"{self._name()} is lost: {self.lost_reason}")
         if self._holding.is_released:
-            raise NotHeld(f"{self._name()} was released")
+            raise NotHeld(f"{self._name()} was released, or its session")
 
     @property
     def remaining(self) -> float:

@@ -20,8 +20,7 @@ export const hasPassword = () => sessionStorage.getItem(KEPT) !== null;
 export const setPassword = (password) => sessionStorage.setItem(KEPT, password);
 export const forgetPassword = () => sessionStorage.removeItem(KEPT);
 
-function headers(others) {
-  const password = sessionStorage.getItem(KEPT);
+function headers(password, others) {
   return password === null ? others : { ...others, Authorization: `Bearer ${encodePassword(password)}` };
 }
 
@@ -38,29 +37,39 @@ export async function send(method, path, { body, type, signal, accept } = {}) {
   if (accept) others.Accept = accept;
   if (path.startsWith("redis")) others["Upstash-Encoding"] = "base64";
   const content = body === undefined || typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
-  let response;
-  try {
-    response = await fetch(path, { method, headers: headers(others), body: content, signal, credentials: "omit", cache: "no-store" });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Refused("The server does not answer.", 0);
-  }
+  const password = sessionStorage.getItem(KEPT);
+  const options = { method, headers: headers(password, others), body: content, signal, credentials: "omit", cache: "no-store" };
+  const response = await answered(fetch(path, options));
   if (response.ok) return response;
   const told = await response.json().catch(() => ({}));
   const text = told.error ?? [told.title, told.detail].filter(Boolean).join(": ");
-  if (response.status === 401) {
-    events.dispatchEvent(new CustomEvent("login", { detail: hasPassword() ? "The password is wrong." : "" }));
+  // A request that was sent with an earlier password says nothing about the present one.
+  if (response.status === 401 && password === sessionStorage.getItem(KEPT)) {
+    events.dispatchEvent(new CustomEvent("login", { detail: password === null ? "" : "The password is wrong." }));
   }
   const refused = new Refused(text || `The server answered with status ${response.status}.`, response.status);
   refused.problem = told;
   throw refused;
 }
 
-export const get = async (path, options) => (await send("GET", path, options)).json();
+// What comes of a request, or of its body.  A connection may break before the one and within the other.
+async function answered(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The server does not answer.", 0);
+  }
+}
+
+// The object that the response is.
+export const object = (response) => answered(response.json());
+
+export const get = async (path, options) => object(await send("GET", path, options));
 
 // Replies in JSON.  Integers that a number of JavaScript cannot hold stay exact where the browser tells how they were written.
 async function replies(path, body) {
-  const text = await (await send("POST", path, { body })).text();
+  const text = await answered((await send("POST", path, { body })).text());
   return JSON.parse(text, (_, value, context) =>
     typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "") ? BigInt(context.source) : value);
 }

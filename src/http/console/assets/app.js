@@ -121,8 +121,16 @@ figures.state.addEventListener("change", ({ detail: { word, detail } }) => {
 
 figures.watch((sample) => setText(document.getElementById("version"), sample.server.version));
 
+// A server that is there answers sooner.
+const PATIENCE = 3000;
+
 // Finds out whether a password is needed before anything is shown.
-api.command("PING").then(begin, (error) => {
+const asked = api.command("PING");
+const late = setTimeout(() => show(main, h("h1", {}, "Quartet"), h("p", { class: "notice", role: "status" },
+  "The server has not answered yet.  A browser has six connections to a server at a time, and each tab that shows figures or " +
+  "listens to a subject has one of them: if there are many tabs, close some.")), PATIENCE);
+asked.catch(() => {}).then(() => clearTimeout(late));
+asked.then(begin, (error) => {
   if (error.status === 401) return;
   show(main, h("h1", {}, "Quartet"), h("p", { class: "error", role: "alert" }, error.message));
   if (error.status === 0) setTimeout(() => location.reload(), 5000);

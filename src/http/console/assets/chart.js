@@ -1,6 +1,6 @@
 // A line over the last two minutes.
 
-import { setText, svg } from "./dom.js";
+import { h, setText, svg } from "./dom.js";
 import { SECONDS } from "./figures.js";
 
 const [WIDTH, HEIGHT] = [240, 48];
@@ -10,15 +10,16 @@ export function chart(label, kind) {
   const area = svg("path", { class: "area" });
   const line = svg("path", { class: "line" });
   const title = svg("title", {}, label);
-  const top = svg("text", { class: "top-value", x: WIDTH - 2, y: 9, "text-anchor": "end", "aria-hidden": "true" });
-  const element = svg("svg", {
-    class: `chart ${kind}`, viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-  }, title, svg("path", { class: "base", d: `M0 ${HEIGHT - 0.5}H${WIDTH}` }), area, line);
+  // The name of the picture says it too.
+  const top = h("span", { class: "top-value", "aria-hidden": "true" });
+  const element = h("div", { class: `chart ${kind}` }, top, svg("svg", {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
+  }, title, svg("path", { class: "base", d: `M0 ${HEIGHT - 0.5}H${WIDTH}` }), area, line));
   const update = (values, spell) => {
     const known = values.filter((value) => value !== null);
     const highest = Math.max(1, ...known);
     setText(title, known.length === 0 ? `${label}: nothing yet` : `${label}: now ${spell(known.at(-1))}, at most ${spell(Math.max(...known))} in the last two minutes`);
-    setText(top, known.length === 0 ? "" : spell(highest));
+    setText(top, known.length === 0 ? "" : `max ${spell(Math.max(...known))}`);
     const x = (place) => WIDTH - ((values.length - 1 - place) * WIDTH) / (SECONDS - 1);
     const y = (value) => HEIGHT - 2 - (value / highest) * (HEIGHT - 6);
     let [path, filled, isOpen, first] = ["", "", false, 0];

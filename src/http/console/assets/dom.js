@@ -1,5 +1,5 @@
-// Makes elements.  Text always becomes a text node and an attribute is set by its name, so no key, name or value is ever
-// read as markup.
+// Makes elements, and changes those that are shown.  Text always becomes a text node and an attribute is set by its name, so
+// no key, name or value is ever read as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -16,7 +16,7 @@ export function svg(name, attributes, ...children) {
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (name.startsWith("on")) {
-      element.addEventListener(name.slice(2), value);
+      element[name] = value;
     } else if (value === true) {
       element.setAttribute(name, "");
     } else if (value !== null && value !== undefined && value !== false) {
@@ -30,6 +30,60 @@ function fill(element, attributes, children) {
 // Shows `children` in `element` and nothing else.
 export function show(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+}
+
+// Shows `children` in `element` like `show`, but leaves in place what is the same and changes what is alike.  So whoever reads a
+// table that changes every second keeps the focus, the selection and the place.  Only for what is made anew each time: the
+// elements that are shown are not those that were given.
+export function renew(element, ...children) {
+  const focused = document.activeElement;
+  const hadFocus = element.contains(focused);
+  renewChildren(element, children.flat().filter((child) => child !== null && child !== undefined));
+  if (!hadFocus || document.activeElement === focused) return;
+  // What had the focus was moved, or is gone: whoever goes by keyboard goes on where it was.
+  (focused.isConnected ? focused : element.querySelector("[tabindex]") ?? element.closest("[tabindex]"))?.focus();
+}
+
+function renewChildren(element, wanted) {
+  const keys = new Set(wanted.map(keyOf));
+  for (const child of Array.from(element.childNodes)) if (!keys.has(keyOf(child))) child.remove();
+  const kept = new Map(Array.from(element.children, (child) => [keyOf(child), child]));
+  let at = element.firstChild;
+  for (const child of wanted) {
+    const key = keyOf(child);
+    const same = key === undefined ? at : kept.get(key);
+    kept.delete(key);
+    if (same && isAlike(same, child)) {
+      renewOne(same, child);
+      if (same === at) at = at.nextSibling;
+      else element.insertBefore(same, at);
+    } else {
+      element.insertBefore(child, at);
+    }
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+// What a row of a table is known by.
+const keyOf = (node) => node.dataset?.key;
+
+const isAlike = (one, other) => one.nodeName === other.nodeName && keyOf(one) === keyOf(other);
+
+const HANDLERS = ["onclick"];
+
+function renewOne(old, fresh) {
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  for (const { name } of Array.from(old.attributes)) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const name of HANDLERS) old[name] = fresh[name];
+  renewChildren(old, Array.from(fresh.childNodes));
 }
 
 // Sets a text if it has changed, so that selections and screen readers are left alone.
@@ -51,8 +105,8 @@ export function field(label, control, hint) {
 const WIDTH_MAX = 4;
 
 // A table that can be scrolled by keyboard if it is wider than the screen.  `columns` are headings, those that begin with
-// `#` for numbers; `rows` are lists of cells, of which the first names its row.
-export function table(caption, columns, rows, empty) {
+// `#` for numbers; `rows` are lists of cells, of which the first names its row, and the first `named` tell it from others.
+export function table(caption, columns, rows, { empty = "There are none.", named = 1 } = {}) {
   const isNumber = columns.map((column) => column.startsWith("#"));
   const head = columns.map((column, place) =>
     h("th", { scope: "col", class: isNumber[place] ? "number" : null }, column.replace(/^#/, "")));
@@ -60,8 +114,9 @@ export function table(caption, columns, rows, empty) {
     const attributes = { class: isNumber[place] ? "number" : null, "data-column": columns[place].replace(/^#/, "") };
     return place === 0 ? h("th", { scope: "row", ...attributes }, cell) : h("td", attributes, cell);
   });
-  const body = rows.map((row) => h("tr", {}, cells(row)));
-  if (rows.length === 0) body.push(h("tr", { class: "empty" }, h("td", { colspan: columns.length }, empty ?? "There are none.")));
+  const name = (row) => row.slice(0, named).map((cell) => cell.textContent ?? cell).join("\n");
+  const body = rows.map((row) => h("tr", { "data-key": name(row) }, cells(row)));
+  if (rows.length === 0) body.push(h("tr", { class: "empty" }, h("td", { colspan: columns.length }, empty)));
   const isWide = columns.length > WIDTH_MAX;
   return h("div", { class: isWide ? "table wide" : "table", role: "group", "aria-label": caption, tabindex: "0" },
     h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));

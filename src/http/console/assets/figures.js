@@ -1,6 +1,7 @@
 // The figures of all services, which the server sends once a second (GET /figures).  While the page cannot be seen, nothing is
 // asked for; after an interruption the page asks again, with pauses that grow.
 
+import { Refused } from "./api.js";
 import { read } from "./feed.js";
 
 // Seconds that the charts show.
@@ -14,6 +15,9 @@ const PAUSES = [500, 1000, 2000, 4000, 8000];
 export const samples = [];
 
 const watchers = new Set();
+
+// Whether the page wants figures, and the feed that brings them while somebody can see it.
+let isWanted = false;
 let feed = null;
 
 // Tells the page how the feed is: `live`, `waiting` or `paused`.
@@ -32,37 +36,41 @@ export function watch(watcher) {
 
 // Begins to watch, or does so anew with another password.
 export function start() {
-  stop();
-  feed = new AbortController();
-  follow(feed.signal);
+  isWanted = true;
+  attend();
 }
 
+// Ends it: there is nothing to see until somebody signs in.
 export function stop() {
+  isWanted = false;
   feed?.abort();
   feed = null;
 }
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden && feed) {
-    stop();
-    tell("paused");
-  } else if (!document.hidden && !feed) {
-    start();
-  }
-});
+// Opens the feed if the page can be seen, and else says why there is none.
+function attend() {
+  feed?.abort();
+  feed = null;
+  if (!isWanted) return;
+  if (document.hidden) return tell("paused");
+  feed = new AbortController();
+  follow(feed.signal);
+}
+
+document.addEventListener("visibilitychange", attend);
 
 async function follow(signal) {
   for (let attempt = 0; !signal.aborted; attempt++) {
+    let why = "The connection has ended.";
     try {
       await listen(signal, () => { attempt = 0; });
     } catch (error) {
-      if (signal.aborted) return;
       // The page asks for the password, and starts anew with it.
       if (error.status === 401) return;
-      tell("waiting", error.message);
+      if (error instanceof Refused) why = error.message;
     }
     if (signal.aborted) return;
-    tell("waiting", "The connection has ended.");
+    tell("waiting", why);
     const pause = PAUSES[Math.min(attempt, PAUSES.length - 1)];
     // Many consoles of one server should not come back at the same moment.
     await new Promise((resolve) => setTimeout(resolve, pause * (0.75 + Math.random() / 2)));
@@ -110,7 +118,7 @@ function take(sample) {
 export function rates(pick) {
   return samples.slice(1).map((sample, place) => {
     const before = samples[place];
-    const seconds = (sample.time_ms - before.time_ms) / 1000;
+    const seconds = secondsBetween(before, sample);
     const [now, then] = [pick(sample) ?? 0, pick(before) ?? 0];
     // CONFIG RESETSTAT makes a count fall.
     return seconds > 0 && now >= then ? (now - then) / seconds : null;
@@ -123,5 +131,9 @@ export function rateNow(pick) {
   const before = samples.at(-Math.min(samples.length, 4));
   if (!last || last === before) return null;
   const grown = (pick(last) ?? 0) - (pick(before) ?? 0);
-  return grown < 0 ? null : (grown * 1000) / (last.time_ms - before.time_ms);
+  const seconds = secondsBetween(before, last);
+  return grown < 0 || seconds <= 0 ? null : grown / seconds;
 }
+
+// By the clock that nobody sets: a sample's `time_ms` may jump.
+const secondsBetween = (one, other) => (other.server.uptime_ms - one.server.uptime_ms) / 1000;

@@ -55,6 +55,12 @@ export function percent(part, all) {
   return all > 0 ? `${((100 * part) / all).toFixed(1)} %` : "–";
 }
 
+// The beginning of a text that may be of any length.
+export const cut = (text, length) => (text.length > length ? `${text.slice(0, length)}…` : text);
+
+// Characters of a name that are shown where it only has to be told from others.
+const NAME_LENGTH = 200;
+
 const strict = new TextDecoder("utf-8", { fatal: true });
 
 // Bytes from the server: a key, a name or a value, which may be anything.
@@ -107,6 +113,11 @@ export class Bytes {
   // The same with quotes.
   get quoted() {
     return `"${this.shown.replaceAll('"', '\\"')}"`;
+  }
+
+  // The beginning of it, as a name.
+  get name() {
+    return this.array.length === 0 ? "(empty name)" : cut(this.shown, NAME_LENGTH);
   }
 
   // As an argument of a command in JSON.

@@ -64,12 +64,17 @@ export class Browser {
     return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
   }
 
-  // Opens a page in a context of its own, so that it knows nothing of the others.
-  async open(url, { width = 1280, height = 900, isDark = false, isPhone = false } = {}) {
-    const { browserContextId } = await this.send("Target.createBrowserContext");
+  // What tabs share: connections, and what a site keeps.
+  async context() {
+    return (await this.send("Target.createBrowserContext")).browserContextId;
+  }
+
+  // Opens a page in a context of its own unless one is given, so that it knows nothing of the others.
+  async open(url, { width = 1280, height = 900, isDark = false, isPhone = false, context } = {}) {
+    const browserContextId = context ?? (await this.context());
     const { targetId } = await this.send("Target.createTarget", { url: "about:blank", browserContextId });
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
-    const page = new Page(this, sessionId);
+    const page = new Page(this, sessionId, targetId);
     this.pages.set(sessionId, page);
     for (const domain of ["Page", "Runtime", "Log"]) await page.send(`${domain}.enable`);
     await page.send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: isPhone });
@@ -96,9 +101,13 @@ export class Browser {
 }
 
 class Page {
-  constructor(browser, sessionId) {
+  constructor(browser, sessionId, targetId) {
     // What the page complained about, and the dialogs that scripts opened.
-    Object.assign(this, { browser, sessionId, complaints: [], dialogs: [] });
+    Object.assign(this, { browser, sessionId, targetId, complaints: [], dialogs: [] });
+  }
+
+  close() {
+    return this.browser.send("Target.closeTarget", { targetId: this.targetId });
   }
 
   send(method, params) {

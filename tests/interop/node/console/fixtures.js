@@ -67,7 +67,11 @@ async function waiting(client, count) {
 export async function subscribe(address, name, subject) {
   const [host, port] = address.split(/:(?=\d+$)/);
   const socket = connect({ host, port: Number(port) });
-  const heard = new Promise((resolve) => socket.on("data", (data) => String(data).includes("PONG") && resolve()));
+  const heard = new Promise((resolve) => socket.on("data", (data) => {
+    if (String(data).includes("PONG")) resolve();
+    // The server asks now and then whether anybody is there.
+    if (String(data).includes("PING\r\n")) socket.write("PONG\r\n");
+  }));
   socket.write(`CONNECT ${JSON.stringify({ name, verbose: false })}\r\nSUB ${subject} 1\r\nPING\r\n`);
   await heard;
   return socket;

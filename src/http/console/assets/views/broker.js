@@ -1,11 +1,11 @@
 // Subjects, connections, those that are slow, and a form to publish.
 
-import { get, part, send } from "../api.js";
+import { get, object, part, send } from "../api.js";
 import { chart } from "../chart.js";
-import { field, h, setText, show, table } from "../dom.js";
+import { field, h, renew, setText, show, table } from "../dom.js";
 import * as feed from "../feed.js";
 import { rateNow, rates, watch } from "../figures.js";
-import { Bytes, bytes, count, rate, shown } from "../format.js";
+import { Bytes, bytes, count, cut, rate, shown } from "../format.js";
 import { refresh } from "../refresh.js";
 
 export const title = "Broker";
@@ -44,10 +44,10 @@ export function open(content, parameters) {
         if (qgroup) sum.groups.add(qgroup);
         by.set(subject, sum);
       }
-      show(subjects, table("Subjects with subscribers", ["Subject", "#Subscribers", "#Messages", "Groups"],
-        [...by].map(([subject, sum]) => [h("span", { class: "bytes" }, shown(subject)), count(sum.subscribers), count(sum.messages), [...sum.groups].map(shown).join(", ")]), "Nobody is subscribed."));
-      show(connections, table("Connections of the broker, those with the most waiting first", ["Client", "#Number", "Address", "#Subscriptions", "#Waiting", "#In", "#Out"],
-        (open.connections ?? []).map((one) => [h("span", { class: "bytes" }, shown(one.name || "(no name)")), String(one.cid), `${one.ip}:${one.port}`, count(one.subscriptions), bytes(one.pending_bytes), count(one.in_msgs), count(one.out_msgs)]), "Nobody is connected."));
+      renew(subjects, table("Subjects with subscribers", ["Subject", "#Subscribers", "#Messages", "Groups"],
+        [...by].map(([subject, sum]) => [h("span", { class: "bytes" }, shown(subject)), count(sum.subscribers), count(sum.messages), [...sum.groups].map(shown).join(", ")]), { empty: "Nobody is subscribed." }));
+      renew(connections, table("Connections of the broker, those with the most waiting first", ["Client", "#Number", "Address", "#Subscriptions", "#Waiting", "#In", "#Out"],
+        (open.connections ?? []).map((one) => [h("span", { class: "bytes" }, shown(one.name || "(no name)")), String(one.cid), `${one.ip}:${one.port}`, count(one.subscriptions), bytes(one.pending_bytes), count(one.in_msgs), count(one.out_msgs)]), { empty: "Nobody is connected.", named: 2 }));
       setText(message, "");
     } catch (error) {
       setText(message, error.message);
@@ -78,13 +78,20 @@ function publish() {
     event.preventDefault();
     try {
       const response = await send("POST", `publish/${part(subject.value)}`, { body: payload.value, type: "text/plain" });
-      const { receivers, stream, sequence } = await response.json();
+      const { receivers, stream, sequence } = await object(response);
       setText(answer, `${count(receivers)} ${receivers === 1 ? "receiver" : "receivers"} got it${stream ? `; stored in ${shown(stream)} as ${sequence}` : ""}.`);
     } catch (error) {
       setText(answer, error.message);
     }
   };
   return h("form", { class: "filters", onsubmit: submit }, field("Subject", subject), field("Payload", payload), h("button", { type: "submit", class: "primary" }, "Publish"), answer);
+}
+
+// A message that was heard, or how many were not.
+function entry([kind, { subject, payload, base64, missed }]) {
+  const text = base64 ? Bytes.ofBase64(base64).shown : payload ?? "";
+  const [head, body] = kind === "gap" ? ["missed", `${count(missed)} messages`] : [shown(subject), cut(text, PAYLOAD_LENGTH)];
+  return h("div", { class: "entry" }, h("p", {}, head), h("pre", {}, body));
 }
 
 // A form to hear the messages of a subject as they come.
@@ -120,11 +127,17 @@ function listen(beginning) {
       say(error.message);
     }
   };
-  const heard = (kind, { subject, payload, base64, missed }) => {
-    const text = base64 ? Bytes.ofBase64(base64).shown : payload ?? "";
-    const [head, body] = kind === "gap" ? ["missed", `${count(missed)} messages`] : [shown(subject), text.length > PAYLOAD_LENGTH ? `${text.slice(0, PAYLOAD_LENGTH)}…` : text];
-    messages.prepend(h("div", { class: "entry" }, h("p", {}, head), h("pre", {}, body)));
+  // Messages come faster than anybody reads.  The last ones are shown once for each picture of the screen.
+  let fresh = [];
+  const draw = () => {
+    messages.prepend(...fresh.reverse().map(entry));
+    fresh = [];
     while (messages.children.length > HEARD_MAX) messages.lastChild.remove();
+  };
+  const heard = (kind, event) => {
+    if (fresh.length === 0) requestAnimationFrame(draw);
+    fresh.push([kind, event]);
+    if (fresh.length > HEARD_MAX) fresh.shift();
   };
   const form = h("form", { class: "filters", onsubmit: start }, field("Pattern", pattern), h("button", { type: "submit", class: "primary" }, "Listen"), end, status);
   return { element: h("div", {}, form, messages), stop };

@@ -1,7 +1,7 @@
 // The keys of a database, page by page, and one of them with its value.
 
 import { commandIn, pipeline, Refused } from "../api.js";
-import { confirm, field, h, setText, show, table } from "../dom.js";
+import { confirm, field, h, renew, setText, show, table } from "../dom.js";
 import { samples, watch } from "../figures.js";
 import { Bytes, bytes, count, millis, percent } from "../format.js";
 import { openValue } from "./value.js";
@@ -13,6 +13,9 @@ const PAGE = 50;
 const LOOKED_AT = 500;
 const STEPS_MAX = 20;
 
+// Where SCAN begins, and what it answers at the end.
+const START = "0";
+
 const TYPES = ["string", "hash", "list", "set", "zset"];
 
 export function open(content, parameters) {
@@ -23,14 +26,15 @@ export function open(content, parameters) {
   const summary = h("p", { class: "summary" });
   const found = h("div", { class: "found" });
   const status = h("p", { role: "status", class: "hint" });
-  const more = h("button", { type: "button", onclick: () => load(true) }, "Next page");
+  const more = h("button", { type: "button", onclick: () => load(next) }, "Next page");
   const detail = h("div", { class: "detail" });
-  let cursor = "0";
+  // The cursors of SCAN at which the page that is shown begins, and the next one.
+  let [began, next] = [START, START];
   let chosen = parameters.has("key") ? Bytes.ofHex(parameters.get("key")) : null;
   // The search that was begun last: the answer of one before it comes too late.
   let search = 0;
 
-  const form = h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); load(false); } },
+  const form = h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); load(START); } },
     field("Pattern", pattern), field("Type", type), field("Database", database),
     h("button", { type: "submit", class: "primary" }, "Search"));
   show(content, summary, form, h("div", { class: "split" },
@@ -39,10 +43,10 @@ export function open(content, parameters) {
 
   const number = () => Number(database.value) || 0;
 
-  // Searches from the beginning, or goes on behind the page that is shown.
-  async function load(goesOn) {
+  // Shows the page of keys that begins there.
+  async function load(cursor) {
     const own = ++search;
-    let at = goesOn ? cursor : "0";
+    let at = cursor;
     setText(status, "Searching …");
     more.hidden = true;
     try {
@@ -51,17 +55,17 @@ export function open(content, parameters) {
       let steps = 0;
       do {
         const wanted = pattern.value || type.value ? LOOKED_AT : PAGE;
-        const [next, some] = await commandIn(number(), "SCAN", at, ...filter, "COUNT", wanted);
-        at = next.text;
+        const [following, some] = await commandIn(number(), "SCAN", at, ...filter, "COUNT", wanted);
+        at = following.text;
         keys.push(...some);
         steps++;
-      } while (at !== "0" && keys.length < PAGE && steps < STEPS_MAX);
+      } while (at !== START && keys.length < PAGE && steps < STEPS_MAX);
       const known = await facts(keys);
       if (own !== search) return;
-      cursor = at;
+      [began, next] = [cursor, at];
       draw(keys, known);
-      more.hidden = cursor === "0";
-      const rest = cursor === "0" ? "that is all" : "there may be more";
+      more.hidden = next === START;
+      const rest = next === START ? "that is all" : "there may be more";
       setText(status, `${count(keys.length)} ${keys.length === 1 ? "key" : "keys"}, ${rest}.`);
     } catch (error) {
       if (own !== search) return;
@@ -81,10 +85,10 @@ export function open(content, parameters) {
     const rows = keys.map((key, place) => {
       const [type, left] = known[place];
       const isChosen = key.hex === chosen?.hex;
-      const link = h("a", { href: address(key), class: "key", "aria-current": isChosen ? "true" : null, onclick: (event) => choose(event, key) }, key.shown === "" ? "(empty name)" : key.shown);
+      const link = h("a", { href: address(key), class: "key", "aria-current": isChosen ? "true" : null, onclick: (event) => choose(event, key) }, key.name);
       return [link, type instanceof Bytes ? type.shown : "–", left >= 0 ? millis(left) : left === -1 ? "none" : "gone"];
     });
-    show(found, table("Keys", ["Key", "Type", "#Lives on for"], rows, "No key fits."));
+    renew(found, table("Keys", ["Key", "Type", "#Lives on for"], rows, { empty: "No key fits." }));
   }
 
   function address(key) {
@@ -107,15 +111,17 @@ export function open(content, parameters) {
 
   // Takes the chosen key away, and shows the rest again.
   async function remove(key) {
-    if (!(await confirm(`Delete ${key.shown} with its value?`, "Delete"))) return;
+    if (!(await confirm(`Delete ${key.name} with its value?`, "Delete"))) return;
     const deleted = await commandIn(number(), "DEL", key).catch((error) => error);
-    show(detail, h("p", { role: "status" }, deleted instanceof Refused ? deleted.message : `${key.shown} was deleted.`));
-    load(false);
+    const said = h("p", { role: "status", tabindex: "-1" }, deleted instanceof Refused ? deleted.message : `${key.name} was deleted.`);
+    show(detail, said);
+    said.focus();
+    load(began);
   }
 
   if (chosen !== null) openValue(detail, number(), chosen, remove);
   else show(detail, h("p", { class: "hint" }, "Choose a key to see its value."));
-  load(false);
+  load(START);
 
   return watch(({ cache }) => {
     const limit = cache.memory_limit_bytes > 0 ? ` of ${bytes(cache.memory_limit_bytes)} (${cache.eviction_policy})` : "";

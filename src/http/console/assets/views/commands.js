@@ -114,18 +114,22 @@ export function open(content, parameters) {
     if (line === "") return;
     close();
     const named = words(line);
-    if (named && DANGEROUS.test(named[0]) && !(await confirm(`Run ${line}?`, "Run it"))) return;
+    if (named && DANGEROUS.test(named[0].text ?? named[0]) && !(await confirm(`Run ${line}?`, "Run it"))) return;
     if (history.at(-1) !== line) history.push(line);
     if (history.length > HISTORY_MAX) history.shift();
     place = history.length;
     input.value = "";
     suggest();
-    const { text, isError } = await answer(Number(database.value) || 0, named);
-    const entry = h("div", { class: "entry" }, h("p", { class: "asked" }, `> ${line}`), h("pre", { class: isError ? "error" : null }, text));
+    // It may wait for a lock, or for its turn under a limit.
+    const reply = h("pre", {}, "…");
+    const entry = h("div", { class: "entry" }, h("p", { class: "asked" }, `> ${line}`), reply);
     replies.unshift(entry);
     if (replies.length > REPLIES_MAX) replies.pop().remove();
     log.prepend(entry);
     input.focus();
+    const { text, isError } = await answer(Number(database.value) || 0, named);
+    setText(reply, text);
+    reply.classList.toggle("error", isError);
   }
 
   if (parameters.has("run")) input.value = parameters.get("run");

@@ -1,7 +1,7 @@
 // The policies of the rate limiter with their decisions, the keys that are refused most, and a form to try a check.
 
-import { get, Refused, send } from "../api.js";
-import { field, h, setText, show, table } from "../dom.js";
+import { get, object, Refused, send } from "../api.js";
+import { field, h, renew, setText, show, table } from "../dom.js";
 import { rateNow, watch } from "../figures.js";
 import { Bytes, bytes, count, millis, rate, shown } from "../format.js";
 import { refresh } from "../refresh.js";
@@ -21,24 +21,25 @@ export function open(content, parameters) {
     try {
       const policies = await get("policies");
       show(names, policies.map(({ name }) => h("option", { value: name })));
-      show(definitions, table("Definitions of the policies", ["Policy", "Limits", "Shadow", "#Allowed", "#Refused"], policies.map(({ name, limits, shadow, statistics }) =>
+      renew(definitions, table("Definitions of the policies", ["Policy", "Limits", "Shadow", "#Allowed", "#Refused"], policies.map(({ name, limits, shadow, statistics }) =>
         [shown(name), limits.map(limit).join("; "), shadow ? "yes" : "no", count(statistics.allowed), count(statistics.refused)])));
     } catch (error) {
-      show(definitions, h("p", { class: "error", role: "alert" }, error.message));
+      renew(definitions, h("p", { class: "error", role: "alert" }, error.message));
     }
   }
 
   const ends = [
     refresh(({ limits }) => [limits.policies, ...limits.by_policy.map(({ policy }) => policy)].join(), readDefinitions),
     watch(({ limits }) => {
-      setText(summary, `${count(limits.policies)} ${limits.policies === 1 ? "policy" : "policies"}; counters take ${bytes(limits.memory_bytes)}.`);
-      show(decisions, table("Decisions", ["Policy", "#Allowed /s", "#Refused /s", "#Allowed", "#Refused", "#In shadow", "#Waiting"], limits.by_policy.map((one) => {
+      const more = limits.policies > limits.by_policy.length ? `, of which the first ${limits.by_policy.length} are live here` : "";
+      setText(summary, `${count(limits.policies)} ${limits.policies === 1 ? "policy" : "policies"}${more}; counters take ${bytes(limits.memory_bytes)}.`);
+      renew(decisions, table("Decisions", ["Policy", "#Allowed /s", "#Refused /s", "#Allowed", "#Refused", "#In shadow", "#Waiting"], limits.by_policy.map((one) => {
         const of = (name) => rateNow((sample) => sample.limits.by_policy.find(({ policy }) => policy === one.policy)?.[name]);
         return [shown(one.policy), rate(of("allowed")), rate(of("refused")), count(one.allowed), count(one.refused), count(one.shadow_refused), count(one.waiting)];
       })));
-      const rows = limits.by_policy.flatMap(({ policy, top }) => top.map((one) => [keyOf(one), shown(policy), count(one.refused)]));
-      rows.sort((a, b) => Number(b[2].replaceAll(",", "")) - Number(a[2].replaceAll(",", "")));
-      show(refused, table("Keys that are refused most", ["Key", "Policy", "#Refused, at most"], rows, "No key was refused."));
+      const top = limits.by_policy.flatMap(({ policy, top: keys }) => keys.map((one) => ({ policy, ...one }))).sort((one, other) => other.refused - one.refused);
+      const rows = top.map((one) => [keyOf(one), shown(one.policy), count(one.refused)]);
+      renew(refused, table("Keys that are refused most", ["Key", "Policy", "#Refused, at most"], rows, { empty: "No key was refused.", named: 2 }));
     }),
   ];
   return () => ends.forEach((end) => end());
@@ -67,7 +68,7 @@ function check(parameters, names) {
     const body = { checks: [{ policy: policy.value, key: key.value, cost: Number(cost.value) }], peek: !takes.checked };
     try {
       const response = await send("POST", "check", { body });
-      told(await response.json(), true);
+      told(await object(response), true);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (error.status === 429 && error.problem.retry_after_ms !== undefined) told(error.problem, false);

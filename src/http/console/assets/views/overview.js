@@ -1,7 +1,7 @@
 // All services at a glance: how much they are asked, how long they take, and what matters most of each.
 
 import { chart } from "../chart.js";
-import { h, setText, show } from "../dom.js";
+import { h, renew, setText, show } from "../dom.js";
 import { rateNow, rates, samples, watch } from "../figures.js";
 import { bytes, brief, count, micros, millis, percent, rate } from "../format.js";
 
@@ -18,7 +18,6 @@ function hitRatio() {
 }
 
 const limitOf = (limit) => (limit > 0 ? ` of ${bytes(limit)}` : ", no limit");
-const sumOf = (path, name) => (sample) => read(path)(sample)?.reduce((sum, one) => sum + one[name], 0);
 
 // Each service: its view, its throughput, and further figures as names and functions.  The server itself has no view.
 const SERVICES = [
@@ -36,9 +35,9 @@ const SERVICES = [
     name: "limits", title: "Limits", what: "requests", throughput: read("traffic.limits.requests"),
     facts: [
       ["Policies", () => count(latest("limits.policies"))],
-      ["Allowed", () => `${rate(rateNow(sumOf("limits.by_policy", "allowed")))} /s`],
-      ["Refused", () => `${rate(rateNow(sumOf("limits.by_policy", "refused")))} /s`],
-      ["Waiting", () => count(sumOf("limits.by_policy", "waiting")(samples.at(-1)))],
+      ["Allowed", () => perSecond("limits.allowed")],
+      ["Refused", () => perSecond("limits.refused")],
+      ["Waiting", () => count(latest("limits.waiting"))],
       ["Memory", () => bytes(latest("limits.memory_bytes"))],
     ],
   },
@@ -134,6 +133,7 @@ export function open(content) {
     server.update();
     cards.forEach(({ update }) => update());
     const failure = sample.server.journal_failure;
-    show(trouble, failure ? h("p", { class: "error" }, `The journal cannot be written: ${failure}`) : null);
+    // Said once: what is the same is left alone.
+    renew(trouble, failure ? h("p", { class: "error" }, `The journal cannot be written: ${failure}`) : null);
   });
 }

@@ -1,9 +1,9 @@
 // Streams with their consumers and how far these are behind, and the messages of a stream.
 
 import { get, part } from "../api.js";
-import { field, h, setText, show, table } from "../dom.js";
+import { field, h, renew, setText, show, table } from "../dom.js";
 import { rateNow, watch } from "../figures.js";
-import { brief, Bytes, bytes, count, rate, shown } from "../format.js";
+import { brief, Bytes, bytes, count, cut, rate, shown } from "../format.js";
 
 export const title = "Streams";
 
@@ -12,30 +12,26 @@ const PAYLOAD_LENGTH = 2000;
 
 export function open(content, parameters) {
   const summary = h("p", { class: "summary" });
+  const partial = h("p", { class: "hint" });
   const [streams, consumers, messages] = [h("div"), h("div"), h("section", { "aria-label": "Messages" })];
-  show(content, summary, streams, consumers, messages);
+  show(content, summary, partial, streams, consumers, messages);
   const chosen = parameters.get("stream");
   if (chosen !== null) browse(messages, chosen, parameters.get("from") ?? "first", parameters.get("subject") ?? "");
 
   return watch(({ streams: all }) => {
+    const isAll = all.streams === all.by_stream.length && all.consumers === all.by_stream.reduce((sum, { by_consumer }) => sum + by_consumer.length, 0);
+    setText(partial, isAll ? "" : "These are the first by name; the box for commands has STREAM.LIST.");
     setText(summary, `${count(all.streams)} ${all.streams === 1 ? "stream" : "streams"} with ${brief(all.messages)} messages (${bytes(all.bytes)}); ${rate(rateNow((sample) => sample.streams.stored))} stored /s; consumers lag ${count(all.pending)} behind, ${count(all.ack_pending)} to be acknowledged.`);
-    keepFocus(streams, table("Streams", ["Stream", "#Messages", "#Bytes", "#First", "#Last", "#Subjects", "#Consumers"], all.by_stream.map((one) => [
+    renew(streams, table("Streams", ["Stream", "#Messages", "#Bytes", "#First", "#Last", "#Subjects", "#Consumers"], all.by_stream.map((one) => [
       h("a", { href: address(one.stream, "first"), class: "bytes", "aria-current": one.stream === chosen ? "true" : null }, shown(one.stream)),
-      count(one.messages), bytes(one.bytes), count(one.first), count(one.last), count(one.subjects), count(one.consumers)]), "There is no stream yet."));
+      count(one.messages), bytes(one.bytes), count(one.first), count(one.last), count(one.subjects), count(one.consumers)]), { empty: "There is no stream yet." }));
     const rows = all.by_stream.flatMap(({ stream, by_consumer }) => by_consumer.map((one) => [
       shown(one.consumer), shown(stream), count(one.pending), count(one.ack_pending), count(one.redelivered), count(one.waiting)]));
-    show(consumers, table("Consumers", ["Consumer", "Stream", "#Lag", "#To be acknowledged", "#Delivered again", "#Requests waiting"], rows, "There is no consumer."));
+    renew(consumers, table("Consumers", ["Consumer", "Stream", "#Lag", "#To be acknowledged", "#Delivered again", "#Requests waiting"], rows, { empty: "There is no consumer.", named: 2 }));
   });
 }
 
 const address = (stream, from, subject = "") => `#/streams?${new URLSearchParams({ stream, from, subject })}`;
-
-// Shows a new table in place of the old one, with the focus on the same link.
-function keepFocus(place, element) {
-  const focused = place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  show(place, element);
-  if (focused !== null) Array.from(place.querySelectorAll("a")).find((link) => link.getAttribute("href") === focused)?.focus();
-}
 
 async function browse(place, stream, from, subject) {
   const start = h("input", { type: "text", value: from, required: true, autocapitalize: "off" });
@@ -62,10 +58,9 @@ async function browse(place, stream, from, subject) {
 
 function message({ sequence, subject, time, payload, base64, headers }) {
   const text = base64 ? Bytes.ofBase64(base64).shown : payload ?? "";
-  const isCut = text.length > PAYLOAD_LENGTH;
   const named = Object.entries(headers ?? {}).flatMap(([name, values]) => [values].flat().map((value) => `${shown(name)}: ${shown(value)}`));
   return h("article", { class: "message" },
     h("h3", {}, `${sequence} `, h("span", { class: "bytes" }, shown(subject)), " ", h("time", { datetime: time }, new Date(time).toLocaleString())),
     named.length > 0 ? h("pre", { class: "headers" }, named.join("\n")) : null,
-    h("pre", {}, isCut ? `${text.slice(0, PAYLOAD_LENGTH)}…` : text));
+    h("pre", {}, cut(text, PAYLOAD_LENGTH)));
 }
