@@ -210,10 +210,15 @@ impl Purge {
         let asked = PURGES.load(Ordering::Relaxed);
         if self.done != asked {
             self.done = asked;
-            // SAFETY: it works on the calling thread's own heap and on what all threads share, which has its own locks.
-            unsafe { libmimalloc_sys::mi_collect(true) };
+            purge();
         }
     }
+}
+
+/// Gives back the freed memory that this thread keeps.  A thread that ends after it has used much would leave it to nobody.
+pub fn purge() {
+    // SAFETY: it works on the calling thread's own heap and on what all threads share, which has its own locks.
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringTreemap;
 
+use crate::allocator;
 use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::disk::Disk;
@@ -193,6 +194,7 @@ pub(super) fn open_all(
             stream.open(id, disk.map(|disk| &**disk), &mut damages).map(|data| (id, data))
         };
         let opened = part.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
+        allocator::purge();
         Ok((opened, damages))
     };
     let (mut opened, mut damages) = (Vec::new(), Vec::new());

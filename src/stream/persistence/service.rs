@@ -186,6 +186,7 @@ impl Persistent for PersistentStreams {
             }
             // What was known of the messages that have moved is free now, in pieces that threads would keep.
             allocator::ask_for_purge();
+            allocator::purge();
             let (stream, consumer) = streams.hub().next_ids();
             let ids = Record::NextIds { stream, consumer };
             snapshot.append(TAG, &ids.written());

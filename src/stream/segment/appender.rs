@@ -164,7 +164,7 @@ impl Appender {
         if let Some(mut open) = self.open.take_if(|open| open.contents.summary.messages > 0) {
             open.write()?;
             open.file.sync()?;
-            self.sealed.push(Arc::new(Segment::unsealed(open.reads, &open.contents, open.end)));
+            self.sealed.push(Arc::new(Segment::unsealed(open.reads, open.contents, open.end)));
         }
         self.disk.sync_names()?;
         Ok((self.sealed, self.next_number))

@@ -18,8 +18,9 @@ use super::file::{FileId, HEAD};
 use super::record::{SUBJECT_MAX, size_of_record};
 use crate::stream::message::StoredMessage;
 
-/// A record is marked if it begins this many bytes behind the last that is.
-pub(super) const MARK_BYTES: u64 = 4096;
+/// A record is marked if it begins this many bytes behind the last that is.  Marks stay in memory, and who looks for a record
+/// reads more than this at once, so closer ones would only cost memory.
+pub(super) const MARK_BYTES: u64 = 16 << 10;
 
 const MAGIC: [u8; 8] = *b"QUARTETF";
 
@@ -233,7 +234,7 @@ mod tests {
         let found = decode_footer(ID, 5000, &bytes).expect("it is whole");
         assert_eq!((found.summary, &found.marks), (contents.summary, &contents.marks));
         assert_eq!(found.directory, contents.directory);
-        assert_eq!(contents.marks.len(), 5);
+        assert_eq!(contents.marks.len(), 2);
         assert!(decode_footer(ID, 5001, &bytes).is_none());
         assert!(decode_footer(FileId { number: 4, ..ID }, 5000, &bytes).is_none());
         for at in 0..bytes.len() {

@@ -96,6 +96,14 @@ impl Directory {
             + self.row_marks.capacity() * size_of::<RowMark>()
     }
 
+    /// Gives back the room for more.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.texts.shrink_to_fit();
+        self.subjects.shrink_to_fit();
+        self.rows.shrink_to_fit();
+        self.row_marks.shrink_to_fit();
+    }
+
     pub(super) fn text(&self, subject: u32) -> &[u8] {
         let start = match subject.checked_sub(1) {
             Some(before) => self.subjects.get(before as usize).map_or(0, |row| row.text_end),

@@ -36,11 +36,11 @@ pub fn open(disk: &dyn Disk, stream: u64, entry: &FileEntry) -> io::Result<Opene
         return Ok(Opened { segment: Arc::new(segment), directory: Arc::new(contents.directory), damages });
     }
     let (mut contents, records_end) = scan(&file, entry, &mut damages)?;
-    let directory = Arc::new(contents.directory.clone());
     widen(&mut contents, entry);
-    let mut segment = Segment::unsealed(file, &contents, records_end);
+    let mut segment = Segment::unsealed(file, contents, records_end);
     (segment.length, segment.is_sealed, segment.is_damaged) =
         (entry.length, entry.is_sealed, !damages.is_empty());
+    let directory = segment.directory.clone().unwrap_or_default();
     Ok(Opened { segment: Arc::new(segment), directory, damages })
 }
 

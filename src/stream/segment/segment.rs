@@ -47,10 +47,10 @@ pub struct Segment {
 
 impl Segment {
     /// A file whose records end at `records_end` and that has no footer.
-    pub(super) fn unsealed(file: OpenFile, contents: &Contents, records_end: u64) -> Segment {
-        let directory = Some(Arc::new(contents.directory.clone()));
-        let sealed = Segment::sealed(file, contents, records_end, records_end);
-        Segment { is_sealed: false, directory, ..sealed }
+    pub(super) fn unsealed(file: OpenFile, mut contents: Contents, records_end: u64) -> Segment {
+        let sealed = Segment::sealed(file, &contents, records_end, records_end);
+        contents.directory.shrink_to_fit();
+        Segment { is_sealed: false, directory: Some(Arc::new(contents.directory)), ..sealed }
     }
 
     /// A file that has a footer from `records_end` on.
