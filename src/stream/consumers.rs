@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 
-use super::consumer::Consumer;
 use super::consumer::effect::Effect;
+use super::consumer::{Consumer, Report};
 use super::definition::ConsumerDefinition;
 use super::running::{MESSAGES_PER_TURN, Reading};
 use super::shared::Stream;
+use super::state::Data;
 use crate::delivery::{AfterBatch, Effects, FanOut, Watch};
 
 /// A definition of a consumer, as the journal has it.
@@ -97,6 +98,16 @@ impl Slot {
         };
         slot.watch_receivers(&stream.hub.fan_out);
         slot
+    }
+
+    /// Its figures.  While it cannot look at its messages, as the disk refuses, it has as many to deliver as there may be.
+    pub(super) fn report(&self, data: &Data) -> Report {
+        let mut report = self.consumer.report();
+        if !self.consumer.is_settled() {
+            let filter = &self.consumer.rules().filter;
+            report.pending = data.index().most_from(report.delivered_stream + 1, filter);
+        }
+        report
     }
 
     /// Gives it another definition.

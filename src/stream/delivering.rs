@@ -25,6 +25,8 @@ struct Courier<'c> {
     reading: &'c mut Reading,
     /// Deliveries that nobody misses, since those after them have their numbers.
     uncounted: u64,
+    /// Whether the disk has refused a message that the consumer waits for, so that the turn ends there.
+    is_held: bool,
     /// The subject on which a delivery is acknowledged, and how much of it is the same for all.
     reply: Vec<u8>,
     prefix: usize,
@@ -49,6 +51,9 @@ impl Stream {
                     let expected = place.as_ref().map_or(0, |place| place.bytes_until(end));
                     courier.deliver(&delivery, place, expected, effects);
                 }
+                // It would follow a message that its receiver has not got.
+                Effect::Status { target, status }
+                    if status.kind == Kind::BatchCompleted && courier.has_failed(&target) => {}
                 Effect::Status { target, status } => self.send_status(&name, &target, &status, effects),
                 Effect::Done { .. } | Effect::Keep(_) => {}
                 Effect::DeadLetter(_) | Effect::Inactive => others.push(effect),
@@ -73,7 +78,18 @@ impl<'c> Courier<'c> {
         let reply = acknowledgement_begin(&stream.name, consumer);
         let prefix = reply.len();
         let done = Done::default();
-        Courier { stream, consumer, traits, reading, uncounted: 0, reply, prefix, recipients: None, done }
+        Courier {
+            stream,
+            consumer,
+            traits,
+            reading,
+            uncounted: 0,
+            is_held: false,
+            reply,
+            prefix,
+            recipients: None,
+            done,
+        }
     }
 
     fn finish(mut self) -> Done {
@@ -83,6 +99,9 @@ impl<'c> Courier<'c> {
 
     fn deliver(&mut self, delivery: &Delivery, place: Option<Place>, expected: usize, effects: &mut Effects) {
         let Some(place) = place else { return };
+        if self.is_held {
+            return self.done.held.push(unread(delivery, Failure::Refusal));
+        }
         let uncounted = self.uncounted;
         let Courier { stream, traits, reading, reply, prefix, recipients, done, .. } = self;
         let recipients = match recipients {
@@ -104,30 +123,37 @@ impl<'c> Courier<'c> {
             Ok(_) => {}
             // It was removed meanwhile.
             Err(ReadError::Gone) => {}
-            Err(error) => self.fail(delivery, &error, effects),
+            Err(error) => self.fail(delivery, &error),
         }
     }
 
-    /// A message cannot be read.  A request for messages gets a status in its place; whoever gets what is pushed would take that
-    /// for a message.
-    fn fail(&mut self, delivery: &Delivery, error: &ReadError, effects: &mut Effects) {
-        let Delivery { sequence, consumer_sequence, deliveries, .. } = *delivery;
-        tracing::error!(
-            stream = &*self.stream.name,
-            consumer = self.consumer,
-            sequence,
-            %error,
-            "a message cannot be delivered"
-        );
-        if self.traits.is_pull {
-            let status = Status { kind: Kind::MessageUnreadable, detail: Detail::Message(sequence) };
-            self.stream.send_status(self.consumer, &delivery.target, &status, effects);
-        }
+    /// A message cannot be read, so whoever was to get it gets another one.
+    fn fail(&mut self, delivery: &Delivery, error: &ReadError) {
         let failure = if error.is_damage() { Failure::Damage } else { Failure::Refusal };
-        let delivery = DeliveryId { sequence, consumer_sequence };
-        self.done.unreadable.push(Unread { told: Told { delivery, deliveries }, failure });
-        self.uncounted += u64::from(self.traits.skips_damage && failure == Failure::Damage);
+        let (stream, consumer, sequence) = (&*self.stream.name, self.consumer, delivery.sequence);
+        if failure == Failure::Refusal && self.traits.waits_for_disk {
+            tracing::warn!(stream, consumer, sequence, %error, "a message cannot be read now, and its consumer waits");
+            self.is_held = true;
+            self.done.held.push(unread(delivery, failure));
+            return;
+        }
+        tracing::error!(stream, consumer, sequence, %error, "a message cannot be delivered");
+        self.stream.hub.totals.note_unreadable();
+        self.done.unreadable.push(unread(delivery, failure));
+        self.uncounted += u64::from(self.traits.skips_unreadable);
     }
+
+    /// Whether a receiver has not got a message of this turn.
+    fn has_failed(&self, target: &Target) -> bool {
+        let mut failed = self.done.unreadable.iter().chain(&self.done.held);
+        failed.any(|unread| unread.target == *target)
+    }
+}
+
+fn unread(delivery: &Delivery, failure: Failure) -> Unread {
+    let Delivery { sequence, consumer_sequence, deliveries, .. } = *delivery;
+    let told = Told { delivery: DeliveryId { sequence, consumer_sequence }, deliveries };
+    Unread { target: Arc::clone(&delivery.target), told, failure }
 }
 
 /// What the subject of a delivery says of it.
@@ -178,7 +204,7 @@ impl Stream {
         effects: &mut Effects,
     ) {
         let mut headers = format!("NATS/1.0 {} {}", status.code(), status.description());
-        if matches!(status.kind, Kind::MessageUnreadable | Kind::StreamUnreadable) {
+        if status.kind == Kind::StreamUnreadable {
             let _ = write!(headers, " of {}", self.name);
         }
         headers.push_str("\r\n");

@@ -99,7 +99,8 @@ impl Stream {
 
     /// The definition and figures of a consumer; none if it does not exist.
     pub fn describe_consumer(&self, name: &str, now: Now) -> Option<ConsumerDescription> {
-        self.state.lock().consumers.named(name).map(|slot| self.description(slot, now))
+        let state = self.state.lock();
+        state.consumers.named(name).map(|slot| self.description(slot, &state.data, now))
     }
 
     /// The descriptions of its consumers in the order of their names, `most` from `offset` on, and how many there are in all.
@@ -112,7 +113,7 @@ impl Stream {
         let state = self.state.lock();
         let (page, range) = Page::of(state.consumers.len(), offset, most);
         let slots = state.consumers.in_order().skip(range.start).take(range.len());
-        (page, slots.map(|slot| self.description(slot, now)).collect())
+        (page, slots.map(|slot| self.description(slot, &state.data, now)).collect())
     }
 
     /// The names of its consumers in their order, `most` from `offset` on, and how many there are in all.
@@ -123,12 +124,12 @@ impl Stream {
         (page, slots.map(|slot| Arc::clone(&slot.name)).collect())
     }
 
-    fn description(&self, slot: &Slot, now: Now) -> ConsumerDescription {
+    fn description(&self, slot: &Slot, data: &Data, now: Now) -> ConsumerDescription {
         ConsumerDescription {
             stream: Arc::clone(&self.name),
             name: Arc::clone(&slot.name),
             definition: slot.definition.clone(),
-            report: slot.consumer.report(),
+            report: slot.report(data),
             created: Time::from_nanoseconds(slot.created),
             at: nanoseconds(now),
         }

@@ -14,6 +14,8 @@ pub(super) struct Totals {
     removed: AtomicU64,
     duplicates: AtomicU64,
     refused: AtomicU64,
+    unreadable: AtomicU64,
+    untold: AtomicU64,
 }
 
 impl Totals {
@@ -30,6 +32,16 @@ impl Totals {
     /// Counts a message that could not be stored.
     pub(super) fn note_refusal(&self) {
         self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a message that a consumer has passed over since it cannot be read.
+    pub(super) fn note_unreadable(&self) {
+        self.unreadable.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a message that was refused and whose publisher is not told.
+    pub(super) fn note_untold(&self) {
+        self.untold.fetch_add(1, Relaxed);
     }
 
     /// Counts messages that were removed.
@@ -51,6 +63,10 @@ pub struct Counted {
     pub duplicates: u64,
     /// Messages that were refused.
     pub refused: u64,
+    /// Messages that consumers have passed over since they cannot be read.
+    pub unreadable: u64,
+    /// Messages among the refused whose publishers wanted no answer, those that a stream publishes again among them.
+    pub untold: u64,
     /// Requests of the API.
     pub requests: u64,
     /// Requests of the API that were refused.
@@ -114,6 +130,8 @@ impl Streams {
             removed: hub.totals.removed.load(Relaxed),
             duplicates: hub.totals.duplicates.load(Relaxed),
             refused: hub.totals.refused.load(Relaxed),
+            unreadable: hub.totals.unreadable.load(Relaxed),
+            untold: hub.totals.untold.load(Relaxed),
             requests: hub.requests.load(Relaxed),
             refusals: hub.refusals.load(Relaxed),
         }
@@ -133,7 +151,7 @@ impl Stream {
         let files = contents.segments.from(0);
         let damaged = files.iter().filter(|file| file.is_damaged()).map(|file| file.place().into());
         let consumers = state.consumers.in_order().map(|slot| {
-            let report = slot.consumer.report();
+            let report = slot.report(&state.data);
             ConsumerFigures {
                 name: Arc::clone(&slot.name),
                 delivered: report.delivered_stream,

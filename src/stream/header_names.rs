@@ -44,6 +44,7 @@ names! {
     DELIVERIES "Nats-Deliveries" "How often the message was delivered."
     CAUSE "Nats-Dead-Letter-Cause" "Why it was given up."
     LEFT_TIME "Nats-Dead-Letter-Time" "When it was given up."
+    DAMAGE "Nats-Dead-Letter-Damage" "Why the letter does not have the message itself."
 
     // What a status says.
     PENDING_MESSAGES "Nats-Pending-Messages" "How many messages of a request are not delivered."

@@ -65,11 +65,11 @@ pub(super) struct Work {
 #[derive(Clone, Copy)]
 pub(super) struct Traits {
     pub(super) headers_only: bool,
-    /// Receivers ask for its messages.
-    pub(super) is_pull: bool,
-    /// The number of a damaged message goes to the next one: whoever acknowledges nothing takes a gap between numbers for a loss
-    /// that reading once more mends.
-    pub(super) skips_damage: bool,
+    /// The consumer waits for what the disk refuses to read.
+    pub(super) waits_for_disk: bool,
+    /// The number of a message that cannot be read goes to the next one: whoever acknowledges nothing takes a gap between numbers for
+    /// a loss that reading once more mends.
+    pub(super) skips_unreadable: bool,
 }
 
 /// The result of carrying out the effects.
@@ -79,6 +79,8 @@ pub(super) struct Done {
     pub(super) undelivered: Vec<u64>,
     /// Deliveries whose messages cannot be read.
     pub(super) unreadable: Vec<Unread>,
+    /// Deliveries from one on whose message the disk has refused to read, while the consumer waits for it.
+    pub(super) held: Vec<Unread>,
     pub(super) messages: usize,
     pub(super) bytes: usize,
     /// A receiver for which more waits than should.
@@ -104,8 +106,8 @@ impl Stream {
             };
             let done = self.do_work(&mut work, now, effects);
             bytes += done.bytes;
-            for unread in &done.unreadable {
-                self.tell_consumer_with_id(id, effects, |slot, turn| slot.consumer.unreadable(turn, *unread));
+            if !done.unreadable.is_empty() || !done.held.is_empty() {
+                self.tell_consumer_with_id(id, effects, |slot, turn| tell_unread(slot, turn, &done));
             }
             if !self.end_turn(work, &done, bytes, effects) {
                 return;
@@ -243,8 +245,8 @@ impl Stream {
             steps,
             traits: Traits {
                 headers_only: slot.definition.headers_only,
-                is_pull: !slot.definition.is_push(),
-                skips_damage: !slot.consumer.rules().expects_acknowledgements(),
+                waits_for_disk: slot.consumer.waits_for_disk(),
+                skips_unreadable: !slot.consumer.rules().expects_acknowledgements(),
             },
             reading: slot.reading.take().unwrap_or_default(),
             is_more,
@@ -262,6 +264,9 @@ impl Stream {
         (slot.reading, slot.has_read) = (Some(work.reading), true);
         for sequence in &done.undelivered {
             slot.consumer.undelivered(*sequence);
+        }
+        if done.messages > 0 && done.held.is_empty() {
+            slot.consumer.was_read();
         }
         let is_wanted = std::mem::take(&mut slot.is_wanted) || work.is_more || !done.undelivered.is_empty();
         if !is_wanted {
@@ -296,6 +301,17 @@ impl Stream {
                 slot.queue(effects);
             }
         }
+    }
+}
+
+/// Tells a consumer which messages of its turn could not be read.
+fn tell_unread(slot: &mut Slot, turn: &mut Turn<'_>, done: &Done) {
+    if done.messages > 0 {
+        slot.consumer.was_read();
+    }
+    done.unreadable.iter().for_each(|unread| slot.consumer.unreadable(turn, unread));
+    if !done.held.is_empty() {
+        slot.consumer.hold(turn, &done.held);
     }
 }
 

@@ -150,7 +150,7 @@ impl Stream {
         self.hub.totals.note_refusal();
         if let Some(publisher) = publisher {
             if matches!(publisher, Publisher::Nobody) {
-                self.log_untold(&error, now);
+                self.note_untold(&error, now);
             }
             self.tell(publisher, Err(error), effects);
         }
@@ -258,9 +258,17 @@ impl Stream {
     ) {
         let Made { outcome, end, change } = made;
         self.hub.totals.note(&outcome);
+        let is_untold = match publisher {
+            Publisher::Nobody => true,
+            Publisher::Reply(_) => state.data.definition().no_acknowledgement,
+            Publisher::Caller(_) => false,
+        };
+        if let (Err(error), true) = (&outcome, is_untold) {
+            self.note_untold(error, self.hub.clock.now());
+        }
         let then = match publisher {
             Publisher::Nobody => Then::Nothing,
-            Publisher::Reply(_) if state.data.definition().no_acknowledgement => Then::Nothing,
+            Publisher::Reply(_) if is_untold => Then::Nothing,
             Publisher::Reply(reply) => match outcome {
                 Ok(Receipt { sequence, is_duplicate }) => {
                     Then::Acknowledge { reply: reply.into(), sequence, is_duplicate }
@@ -282,8 +290,10 @@ impl Stream {
         effects.note_stored(end);
     }
 
-    /// Says in the log, now and then, that a message is not stored whose publisher has no reply subject to be told on.
-    fn log_untold(&self, error: &ApiError, now: Now) {
+    /// Counts a message that is not stored and whose publisher has no reply subject to be told on, and says so in the log now and
+    /// then.
+    fn note_untold(&self, error: &ApiError, now: Now) {
+        self.hub.totals.note_untold();
         let last = self.refusal_logged.load(Relaxed);
         if last == 0 || now.micros() >= last + UNTOLD_LOGGED_APART {
             self.refusal_logged.store(now.micros().max(1), Relaxed);

@@ -33,7 +33,7 @@ pub(super) const CONSTANT: &[(&str, &[&str])] = &[
     ),
     ("it counts days", &["uptime_in_days"]),
     (
-        "it takes a slow disk, a snapshot, damage or a message that comes again",
+        "it takes a slow disk, a snapshot, damage before a start or a message that comes again",
         &[
             "stream_unapplied_messages",
             "stream_files",

@@ -23,7 +23,9 @@ pub(super) struct Stage {
 pub(super) type Step = (&'static str, fn(&mut Stage), &'static [&'static str]);
 
 const STEPS: &[Step] = &[
-    stream_figures::STEP,
+    stream_figures::USED,
+    stream_figures::REFUSED,
+    stream_figures::DAMAGED,
     script_figures::SCRIPT,
     script_figures::LIBRARY,
     (
@@ -488,7 +490,7 @@ impl Stage {
     }
 
     /// All figures there are.
-    fn figures(&mut self) -> BTreeMap<String, String> {
+    pub(super) fn figures(&mut self) -> BTreeMap<String, String> {
         let mut figures = BTreeMap::new();
         let page = self.client.ask("INFO everything");
         for line in page.lines().filter(|line| !line.starts_with('#')) {

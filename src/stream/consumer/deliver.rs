@@ -62,6 +62,11 @@ impl Consumer {
     pub fn deliver(&mut self, turn: &mut Turn<'_>, most: usize) -> bool {
         self.turns += 1;
         self.not_before = None;
+        self.waiting.forget_filled();
+        if self.is_held(turn.now) {
+            self.end_no_wait(turn);
+            return false;
+        }
         let mut run = Run::default();
         let mut delivered = 0;
         let stop = loop {
@@ -92,7 +97,7 @@ impl Consumer {
     /// Whether [`Consumer::deliver`] may find something to do because messages came: somebody waits and there is something.
     pub fn is_ready(&self) -> bool {
         let has_receiver = self.waiting.len() > 0 || self.line.is_bound();
-        has_receiver && (self.ahead > 0 || self.pending.waiting() > 0)
+        has_receiver && (self.ahead > 0 || self.pending.waiting() > 0 || !self.put_back.is_empty())
     }
 
     fn deliver_next(&mut self, turn: &mut Turn<'_>, run: &mut Run) -> Result<(), Stop> {
@@ -103,9 +108,12 @@ impl Consumer {
         let receiver = self.receiver(turn, candidate).ok_or(Stop::Idle)?;
         if candidate.is_new {
             self.deliver_new(turn, run, candidate.sequence);
-        } else {
+        } else if self.rules.expects_acknowledgements() {
             self.keep_run(turn, run);
             self.deliver_again(turn, candidate);
+        } else {
+            self.put_back.pop_front();
+            self.delivered += 1;
         }
         self.delivered_at = Some(turn.now.wall_micros());
         turn.effects.push(Effect::Deliver(Delivery {
@@ -113,7 +121,7 @@ impl Consumer {
             sequence: candidate.sequence,
             consumer_sequence: self.delivered,
             deliveries: candidate.deliveries,
-            pending: self.ahead,
+            pending: self.undelivered_count(),
             pin: receiver.pin,
         }));
         if let Some(status) = receiver.after {
@@ -128,6 +136,9 @@ impl Consumer {
         if let Some(entry) = self.pending.next_again() {
             let (sequence, deliveries) = (entry.sequence, entry.deliveries.saturating_add(1));
             return Ok(Candidate { sequence, deliveries, is_new: false });
+        }
+        if let Some(&sequence) = self.put_back.front() {
+            return Ok(Candidate { sequence, deliveries: 1, is_new: false });
         }
         let sequence = self.next_new(turn).ok_or(Stop::Idle)?;
         if !self.has_room() {
@@ -214,6 +225,11 @@ impl Consumer {
                 entry.deliveries -= 1;
             }
         });
+    }
+
+    /// Messages that are to be delivered for the first time.
+    pub(super) fn undelivered_count(&self) -> u64 {
+        self.ahead + self.put_back.len() as u64
     }
 
     fn may_have_receiver(&mut self, turn: &Turn<'_>) -> bool {

@@ -132,6 +132,8 @@ pub enum Cause {
     MaxDeliveries,
     /// Its receiver gave it up.
     Terminated,
+    /// It is damaged.
+    Damaged,
 }
 
 impl Cause {
@@ -140,6 +142,7 @@ impl Cause {
         match self {
             Cause::MaxDeliveries => "max_deliveries",
             Cause::Terminated => "terminated",
+            Cause::Damaged => "damaged",
         }
     }
 }
@@ -154,8 +157,10 @@ pub struct Told {
 }
 
 /// A delivery that failed because its message cannot be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unread {
+    /// Who would have got it.
+    pub target: Target,
     /// Which one.
     pub told: Told,
     /// Why.

@@ -23,3 +23,10 @@ pub const RATE_BURST_MICROS: u64 = 100_000;
 
 /// Requests that wait at one consumer, also if its definition allows more.
 pub const WAITING_MAX: usize = 1 << 16;
+
+/// How long a consumer waits before it tries again to read what the disk has refused, in microseconds.
+pub const HOLD_MICROS: u64 = 1_000_000;
+
+/// How often it waits for the same message.  Then it passes over what the disk refuses, one turn in each such time, so that one bad
+/// sector does not stop it for good, and a disk that reads nothing does not have it walk through its stream.
+pub const HOLDS_MAX: u32 = 5;

@@ -31,6 +31,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unreadable;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -61,6 +62,12 @@ pub struct Consumer {
     /// Where it delivers with the original pauses.
     original: Option<Original>,
     pending: Pending,
+    /// Messages that nobody is to acknowledge and that the disk has refused to read, with those that came behind them in their turn.
+    put_back: VecDeque<u64>,
+    /// How often the disk has refused since it read a message.
+    refusals: u32,
+    /// Until when nothing is delivered because the disk refuses to read.
+    held_until: Option<u64>,
     leaving: BTreeMap<u64, Leaving>,
     /// Messages that are delivered no more and that the stream keeps for this consumer.
     exhausted: BTreeSet<u64>,
@@ -101,6 +108,9 @@ impl Consumer {
             newest: None,
             original: None,
             pending: Pending::default(),
+            put_back: VecDeque::new(),
+            refusals: 0,
+            held_until: None,
             leaving: BTreeMap::new(),
             exhausted: BTreeSet::new(),
             waiting: Waiting::default(),

@@ -112,6 +112,22 @@ impl Pending {
         }
     }
 
+    /// A message that was just delivered is to be delivered again before all others.
+    pub(super) fn put_back(&mut self, sequence: u64) {
+        let Some(place) = self.place(sequence).filter(|place| self.entries[*place].state == State::Out)
+        else {
+            return;
+        };
+        self.count(self.entries[place], false);
+        let entry = &mut self.entries[place];
+        entry.state = State::Again;
+        entry.deliveries -= 1;
+        let entry = *entry;
+        self.count(entry, true);
+        self.again.push_front(sequence);
+        self.tidy();
+    }
+
     pub(super) fn remove(&mut self, sequence: u64) -> Option<Entry> {
         let place = self.place(sequence)?;
         let entry = self.entries[place];

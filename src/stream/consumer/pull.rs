@@ -104,7 +104,7 @@ impl Consumer {
         } else {
             let has_bytes = request.bytes_left.is_some_and(|left| left > 0);
             after = has_bytes.then(|| Status { kind: Kind::BatchCompleted, detail: request.rest() });
-            self.waiting.remove_front();
+            self.waiting.fill_front();
         }
         Some(Receiver { target, pin, after })
     }

@@ -1,14 +1,11 @@
 //! What becomes of messages that were not acknowledged in time.
 
 use super::Consumer;
-use super::effect::{Cause, DeadLetter, Effect, Failure, Told, Turn, Unread};
+use super::effect::{Cause, DeadLetter, Effect, Turn};
 use super::limits::EXPIRED_PER_TURN;
 use super::pending::{Entry, State};
 use super::record::{Leaving, Record};
 use super::rules::Retention;
-
-/// Why a damaged message is delivered no more, as its advisory says it.
-const UNREADABLE: &[u8] = b"the message cannot be read";
 
 impl Consumer {
     /// Marks what is to be delivered again, and ends what was delivered often enough.
@@ -36,33 +33,6 @@ impl Consumer {
         self.keep(turn, Record::Exhausted { sequence });
     }
 
-    /// A message could not be read, so its receiver did not get it.  One that is damaged is delivered no more, and stays in its
-    /// stream; another one counts as given back for the time of an acknowledgement, so that it takes nobody's place meanwhile.
-    pub fn unreadable(&mut self, turn: &mut Turn<'_>, unread: Unread) {
-        let Unread { told, failure } = unread;
-        let sequence = told.delivery.sequence;
-        if !self.rules.expects_acknowledgements() {
-            if failure == Failure::Damage {
-                self.delivered -= 1;
-                turn.effects.push(unreadable(told));
-            }
-            return;
-        }
-        let Some(entry) = self.pending.get(sequence).copied() else { return };
-        match failure {
-            Failure::Damage => {
-                turn.effects.push(unreadable(told));
-                self.pending.remove(sequence);
-                self.set_exhausted(sequence);
-                self.keep(turn, Record::Exhausted { sequence });
-            }
-            Failure::Refusal => {
-                let wait = self.rules.wait_micros(entry.deliveries);
-                self.give_back(turn, entry, wait);
-            }
-        }
-    }
-
     /// Remembers a message that the stream is to keep though nobody gets it any more.
     pub(super) fn set_exhausted(&mut self, sequence: u64) {
         if self.rules.retention == Retention::Consumed {
@@ -82,14 +52,19 @@ impl Consumer {
 
     /// The dead letter of a message is stored, or cannot be because the message is gone.
     pub fn left(&mut self, turn: &mut Turn<'_>, sequence: u64) {
-        if self.leaving.remove(&sequence).is_some() {
-            self.keep(turn, Record::Left { sequence });
+        let Some(leaving) = self.take_left(sequence) else { return };
+        self.keep(turn, Record::Left { sequence });
+        if leaving.cause != Cause::Damaged {
             self.done(turn, sequence);
         }
     }
-}
 
-/// Tells of a message that is damaged.
-fn unreadable(told: Told) -> Effect {
-    Effect::Terminated { told, reason: UNREADABLE.into() }
+    /// The dead letter of a message is stored.  What is damaged stays in its stream, since the letter does not have it.
+    pub(super) fn take_left(&mut self, sequence: u64) -> Option<Leaving> {
+        let leaving = self.leaving.remove(&sequence)?;
+        if leaving.cause == Cause::Damaged {
+            self.set_exhausted(sequence);
+        }
+        Some(leaving)
+    }
 }

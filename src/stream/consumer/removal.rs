@@ -22,6 +22,7 @@ impl Consumer {
     pub fn removed(&mut self, sequence: u64, subject: &[u8]) {
         self.pending.remove(sequence);
         self.exhausted.remove(&sequence);
+        self.put_back.retain(|put_back| *put_back != sequence);
         let is_ahead =
             sequence > self.position && self.newest.as_ref().is_none_or(|newest| newest.wants(sequence));
         if is_ahead && self.rules.filter.matches(subject) {
@@ -37,6 +38,7 @@ impl Consumer {
         let messages = turn.messages;
         self.pending.retain(|sequence| messages.holds(sequence));
         self.exhausted.retain(|sequence| messages.holds(*sequence));
+        self.put_back.retain(|sequence| messages.holds(*sequence));
         let mut from = self.position + 1;
         let mut listed = 0;
         if let Some(newest) = &mut self.newest {

@@ -58,7 +58,7 @@ impl Consumer {
             floor_stream,
             delivered_at: self.delivered_at,
             acknowledged_at: self.acknowledged_at,
-            pending: self.ahead,
+            pending: self.undelivered_count(),
             ack_pending: self.pending.len(),
             redelivered: self.pending.redelivered(),
             waiting: self.waiting.len(),

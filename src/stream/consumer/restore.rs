@@ -98,7 +98,7 @@ impl Consumer {
                     self.leaving.insert(leaving.sequence, leaving);
                 }
             }
-            Record::Left { sequence } => drop(self.leaving.remove(&sequence)),
+            Record::Left { sequence } => drop(self.take_left(sequence)),
         }
     }
 

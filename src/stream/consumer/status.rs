@@ -53,9 +53,7 @@ pub enum Kind {
     WrongPinId,
     /// A new request has the id of a client that the group is not pinned to.
     PinIdMismatch,
-    /// A message cannot be read.  nats-server leaves the request without an answer.
-    MessageUnreadable,
-    /// What the stream's files hold cannot be read.
+    /// What the stream's files hold cannot be read.  nats-server leaves the request without an answer.
     StreamUnreadable,
 }
 
@@ -82,7 +80,6 @@ pub const STATUSES: &[(Kind, u16, &str)] = &[
     (Kind::ServerShutdown, 409, "Server Shutdown"),
     (Kind::WrongPinId, 423, "Nats-Wrong-Pin-Id"),
     (Kind::PinIdMismatch, 423, "Nats-Pin-Id mismatch"),
-    (Kind::MessageUnreadable, 500, "Cannot Read Message"),
     (Kind::StreamUnreadable, 500, "Cannot Read Messages"),
 ];
 
@@ -122,8 +119,6 @@ pub enum Detail {
     },
     /// The question of flow control.
     Flow(FlowToken),
-    /// The sequence of a message.
-    Message(u64),
 }
 
 /// Which question of flow control is meant; the last token of the subject on which it is answered.
@@ -169,7 +164,7 @@ impl Status {
     pub fn description(&self) -> Cow<'static, str> {
         let text = self.row().1;
         match self.detail {
-            Detail::Limit(number) | Detail::Message(number) => format!("{text} {number}").into(),
+            Detail::Limit(number) => format!("{text} {number}").into(),
             Detail::Span(span) => format!("{text} {}", Nanoseconds::of(span)).into(),
             _ => text.into(),
         }
@@ -245,7 +240,6 @@ mod tests {
             (Kind::ServerShutdown, Detail::None, "409 Server Shutdown", ""),
             (Kind::WrongPinId, rest, "423 Nats-Wrong-Pin-Id", pending),
             (Kind::PinIdMismatch, Detail::None, "423 Nats-Pin-Id mismatch", ""),
-            (Kind::MessageUnreadable, Detail::Message(7), "500 Cannot Read Message 7", ""),
             (Kind::StreamUnreadable, Detail::None, "500 Cannot Read Messages", ""),
         ];
         assert_eq!(table.len(), STATUSES.len());

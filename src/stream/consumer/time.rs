@@ -16,6 +16,7 @@ impl Consumer {
             self.pin.until(),
             self.inactive_at,
             self.not_before,
+            self.held_until,
             self.paused_until(now),
         ];
         times.into_iter().flatten().min()
@@ -35,6 +36,12 @@ impl Consumer {
     /// Whether it is paused.
     pub fn is_paused(&self, now: Now) -> bool {
         self.rules.pause_until.is_some_and(|until| now.wall_micros() < until)
+    }
+
+    /// Whether it waits for the disk to read again.
+    pub(super) fn is_held(&mut self, now: Now) -> bool {
+        self.held_until = self.held_until.filter(|until| now.micros() < *until);
+        self.held_until.is_some()
     }
 
     fn paused_until(&self, now: Now) -> Option<u64> {

@@ -6,6 +6,9 @@ use super::effect::Target;
 use super::pin::PinId;
 use super::status::Detail;
 
+/// Filled requests for which a consumer that has had its turn keeps room.
+const FILLED_KEPT: usize = 4;
+
 /// A request that waits.
 pub(super) struct Request {
     pub(super) target: Target,
@@ -35,6 +38,13 @@ impl Request {
         Detail::Rest { messages: self.left, bytes: self.bytes_left.unwrap_or(0) }
     }
 
+    /// It did not get a message that it took.
+    fn untake(&mut self, bytes: usize) {
+        self.left += 1;
+        self.delivered = self.delivered.saturating_sub(1);
+        self.bytes_left.iter_mut().for_each(|left| *left += bytes);
+    }
+
     fn due(&self) -> u64 {
         let heartbeat = self.heartbeat.map_or(u64::MAX, |(_, next)| next);
         self.expires.unwrap_or(u64::MAX).min(heartbeat)
@@ -44,6 +54,8 @@ impl Request {
 /// See the module's text.
 pub(super) struct Waiting {
     requests: VecDeque<Request>,
+    /// Requests that have taken their last message in the latest turn.  It may turn out that they did not get it.
+    filled: Vec<Request>,
     /// Requests that do not wait.
     no_wait: usize,
     /// No request is due earlier.
@@ -52,7 +64,7 @@ pub(super) struct Waiting {
 
 impl Default for Waiting {
     fn default() -> Waiting {
-        Waiting { requests: VecDeque::new(), no_wait: 0, due: u64::MAX }
+        Waiting { requests: VecDeque::new(), filled: Vec::new(), no_wait: 0, due: u64::MAX }
     }
 }
 
@@ -91,9 +103,46 @@ impl Waiting {
     }
 
     pub(super) fn remove_front(&mut self) {
-        let removed = self.requests.pop_front();
-        self.no_wait -= usize::from(removed.is_some_and(|request| request.is_no_wait));
+        let _ = self.take_front();
+    }
+
+    /// The first request has taken its last message.
+    pub(super) fn fill_front(&mut self) {
+        let filled = self.take_front();
+        self.filled.extend(filled);
+    }
+
+    fn take_front(&mut self) -> Option<Request> {
+        let request = self.requests.pop_front()?;
+        self.no_wait -= usize::from(request.is_no_wait);
         self.forget_if_empty();
+        Some(request)
+    }
+
+    /// A turn begins: whatever the last one has delivered has arrived.
+    pub(super) fn forget_filled(&mut self) {
+        self.filled.clear();
+        self.filled.shrink_to(FILLED_KEPT);
+    }
+
+    /// Whether the request that has taken a message in the latest turn takes so many bytes only.
+    pub(super) fn counts_bytes_of(&self, target: &Target) -> bool {
+        let mut requests = self.filled.iter().chain(&self.requests);
+        requests.find(|request| request.target == *target).is_some_and(|request| request.bytes_left.is_some())
+    }
+
+    /// A request did not get a message of so many bytes that it took in the latest turn, so it waits for another one.
+    pub(super) fn give_back(&mut self, target: &Target, bytes: usize) {
+        let is_it = |request: &Request| request.target == *target;
+        if let Some(place) = self.filled.iter().position(is_it) {
+            let mut request = self.filled.swap_remove(place);
+            request.untake(bytes);
+            self.due = self.due.min(request.due());
+            self.no_wait += usize::from(request.is_no_wait);
+            self.requests.push_front(request);
+        } else if let Some(request) = self.requests.iter_mut().find(|request| is_it(request)) {
+            request.untake(bytes);
+        }
     }
 
     /// The first request has had its turn.

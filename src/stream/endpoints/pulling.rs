@@ -165,7 +165,7 @@ mod tests {
             (409, "Message Size Exceeds MaxBytes", None),
             (409, "Consumer Deleted", Some(404)),
             (409, "Exceeded MaxWaiting", Some(503)),
-            (500, "Cannot Read Message 7 of ORDERS", Some(503)),
+            (500, "Cannot Read Messages of ORDERS", Some(503)),
         ] {
             let ended = Ended { code, description: description.to_owned() };
             let problem = problem_of_status(&ended).err();

@@ -132,6 +132,17 @@ impl Index {
         if open.is_empty() { Count::Exact(counted) } else { Count::AtLeast(counted, open) }
     }
 
+    /// The most messages from `from` on that a filter may match, by what memory knows.
+    pub fn most_from(&self, from: u64, filter: &Filter) -> u64 {
+        let (counted, open) = match self.count_from(from, filter) {
+            Count::Exact(count) => return count,
+            Count::AtLeast(counted, open) => (counted, open),
+        };
+        // Of each of these one message at least is before.
+        let most = open.iter().filter_map(|subject| self.subject(subject)).map(|known| known.count - 1);
+        counted + most.sum::<u64>()
+    }
+
     /// How many messages are stored from `from` on.
     fn messages_from(&self, from: u64) -> u64 {
         let from = from.max(self.first);

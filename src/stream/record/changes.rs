@@ -30,6 +30,7 @@ const LEFT: u8 = 9;
 
 const MAX_DELIVERIES: u8 = 1;
 const TERMINATED: u8 = 2;
+const DAMAGED: u8 = 3;
 
 pub(super) fn put(change: &Change, writer: &mut Writer<'_>) {
     match *change {
@@ -92,6 +93,7 @@ pub(super) fn put_leaving(leaving: &Leaving, writer: &mut Writer<'_>) {
     let cause = match leaving.cause {
         Cause::MaxDeliveries => MAX_DELIVERIES,
         Cause::Terminated => TERMINATED,
+        Cause::Damaged => DAMAGED,
     };
     writer.number(leaving.sequence).number(leaving.deliveries.into()).byte(cause);
 }
@@ -101,6 +103,7 @@ pub(super) fn take_leaving(fields: &mut Fields<'_>) -> Option<Leaving> {
     let cause = match fields.byte()? {
         MAX_DELIVERIES => Cause::MaxDeliveries,
         TERMINATED => Cause::Terminated,
+        DAMAGED => Cause::Damaged,
         _ => return None,
     };
     Some(Leaving { sequence, deliveries, cause })

@@ -30,6 +30,8 @@ pub(super) fn write(text: &mut Exposition, services: &Services) {
             ("removed", counted.removed),
             ("duplicate", counted.duplicates),
             ("refused", counted.refused),
+            ("unreadable", counted.unreadable),
+            ("refused_untold", counted.untold),
         ],
     );
     text.counter("quartet_stream_requests_total", "Requests of the API of the streams.")

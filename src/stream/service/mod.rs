@@ -61,6 +61,8 @@ fn info(page: &mut Page, services: &Services) {
     page.field("stream_messages_removed", counted.removed);
     page.field("stream_messages_duplicate", counted.duplicates);
     page.field("stream_messages_refused", counted.refused);
+    page.field("stream_messages_refused_untold", counted.untold);
+    page.field("stream_messages_unreadable", counted.unreadable);
     page.field("stream_api_requests", counted.requests);
     page.field("stream_api_errors", counted.refusals);
     let damaged = figures.iter().flat_map(|stream| &stream.damaged).take(DAMAGED_IN_INFO_MAX);

@@ -7,14 +7,19 @@
 //! | `Nats-Stream`, `Nats-Subject`, `Nats-Sequence`, `Nats-Time-Stamp` | the message, as a direct get says it |
 //! | `Nats-Consumer` | the consumer |
 //! | `Nats-Deliveries` | how often it has delivered the message |
-//! | `Nats-Dead-Letter-Cause` | why it gives it up: `max_deliveries` or `terminated` |
+//! | `Nats-Dead-Letter-Cause` | why it gives it up: `max_deliveries`, `terminated` or `damaged` |
 //! | `Nats-Dead-Letter-Time` | when |
 //! | `Nats-Msg-Id` | an id that no other letter has |
+//! | `Nats-Dead-Letter-Damage` | only if the message is damaged: where |
+//!
+//! The letter of a damaged message has neither its payload nor its headers, subject and time.
 //!
 //! In the stream that keeps the subject the letter and the note that the message has left its consumer are one record, so the letter
 //! is stored exactly once.  While it cannot be stored, it is tried again, and the message is not lost.
 
 use std::sync::Arc;
+
+use quartet_protocol::broker::headers::HeaderBlock;
 
 use super::RETRY_MICROS;
 use crate::clock::Now;
@@ -22,7 +27,6 @@ use crate::delivery::{Effects, Message};
 use crate::stream::consumer::effect::DeadLetter;
 use crate::stream::header_names;
 use crate::stream::json::Time;
-use crate::stream::message::StoredMessage;
 use crate::stream::reading::ReadError;
 use crate::stream::record::LeftRecord;
 use crate::stream::running::{Reading, Work};
@@ -37,7 +41,7 @@ pub(super) const LETTERS_PER_TURN: usize = 256;
 const BREAK_MICROS: u64 = 50_000;
 
 /// The headers that a letter has of its own.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     header_names::STREAM,
     header_names::SUBJECT,
     header_names::SEQUENCE,
@@ -46,6 +50,7 @@ const OWN: [&str; 8] = [
     header_names::DELIVERIES,
     header_names::CAUSE,
     header_names::LEFT_TIME,
+    header_names::DAMAGE,
 ];
 
 /// A letter that could not be stored.
@@ -55,6 +60,15 @@ pub(super) struct Letter {
     letter: DeadLetter,
     /// Whether the log already says that it could not be stored.
     is_told: bool,
+}
+
+/// The consumer that gives a message up.
+struct From {
+    name: Arc<str>,
+    /// When it was created, in nanoseconds since 1970.
+    created: i64,
+    /// Its dead-letter subject.
+    subject: Box<[u8]>,
 }
 
 /// A dead letter.
@@ -109,20 +123,28 @@ impl Stream {
         effects: &mut Effects,
     ) {
         let Letter { consumer, letter: DeadLetter { sequence, .. }, .. } = letter;
-        let (name, subject, place) = {
+        let (from, place) = {
             let state = self.state.lock();
             let Some(slot) = state.consumers.get(consumer) else { return };
             let place = state.data.index.is_stored(sequence).then(|| state.data.contents.place(sequence));
-            let subject = slot.definition.dead_letter_subject().map(|subject| Box::from(subject.as_bytes()));
-            (Arc::clone(&slot.name), subject, place.flatten())
+            let from = slot.definition.dead_letter_subject().map(|subject| From {
+                name: Arc::clone(&slot.name),
+                created: slot.created,
+                subject: subject.as_bytes().into(),
+            });
+            (from, place.flatten())
         };
         // A consumer that has no dead-letter subject any more wants no letter, and a removed message cannot be sent.
-        let (Some(subject), Some(place)) = (subject, place) else {
+        let (Some(from), Some(place)) = (from, place) else {
             return self.letter_has_left(letter, effects);
         };
-        match self.compose(letter, &name, subject, &place, reading, now) {
+        match self.compose(letter, &from, &place, reading, now) {
             Ok(contents) => self.store_letter(letter, contents, now, effects),
             Err(ReadError::Gone) => self.letter_has_left(letter, effects),
+            Err(error) if error.is_damage() => {
+                let contents = self.compose_without_message(letter, &from, &error, now);
+                self.store_letter(letter, contents, now, effects);
+            }
             Err(error) => self.postpone(letter, &error, effects),
         }
     }
@@ -130,48 +152,47 @@ impl Stream {
     fn compose(
         &self,
         letter: Letter,
-        consumer: &str,
-        subject: Box<[u8]>,
+        from: &From,
         place: &Place,
         reading: &mut Reading,
         now: Now,
     ) -> Result<Contents, ReadError> {
-        self.read(letter.letter.sequence, place, 0, reading, |message| Contents {
-            headers: self.letter_headers(message, letter, consumer, now),
-            payload: message.payload.into(),
-            subject,
+        self.read(letter.letter.sequence, place, 0, reading, |message| {
+            let mut headers = super::headers::without_requests(message.headers, &OWN);
+            put(&mut headers, header_names::SUBJECT, message.subject);
+            put(&mut headers, header_names::TIME, &time_text(message.time));
+            // Numbers of consumers in memory come again after a restart, and so do sequences.
+            self.put_letter_headers(&mut headers, letter, from, &message.time.to_string(), now);
+            let (headers, payload) = (headers.finish(), message.payload.into());
+            Contents { headers, payload, subject: from.subject.clone() }
         })
     }
 
-    fn letter_headers(
+    fn compose_without_message(&self, letter: Letter, from: &From, error: &ReadError, now: Now) -> Contents {
+        let mut headers = super::headers::without_requests(&[], &OWN);
+        put(&mut headers, header_names::DAMAGE, error.to_string().as_bytes());
+        self.put_letter_headers(&mut headers, letter, from, &format!("damaged-{}", from.created), now);
+        Contents { headers: headers.finish(), payload: Box::default(), subject: from.subject.clone() }
+    }
+
+    /// Adds the headers that every letter has.
+    fn put_letter_headers(
         &self,
-        message: &StoredMessage<'_>,
+        headers: &mut HeaderBlock,
         letter: Letter,
-        consumer: &str,
+        from: &From,
+        id_end: &str,
         now: Now,
-    ) -> Vec<u8> {
-        let mut headers = super::headers::without_requests(message.headers, &OWN);
+    ) {
         let Letter { consumer: number, letter: DeadLetter { sequence, deliveries, cause, .. }, .. } = letter;
-        let time = |nanoseconds| Time::from_nanoseconds(nanoseconds).to_string().into_bytes();
-        let number_of = |number: u64| number.to_string().into_bytes();
-        // Numbers of consumers in memory come again after a restart, and so do sequences.
-        let id = format!("dead-letter-{}-{number}-{sequence}-{}", self.id, message.time);
-        let values: [(&str, Vec<u8>); 9] = [
-            (OWN[0], self.name.as_bytes().to_vec()),
-            (OWN[1], message.subject.to_vec()),
-            (OWN[2], number_of(sequence)),
-            (OWN[3], time(message.time)),
-            (OWN[4], consumer.as_bytes().to_vec()),
-            (OWN[5], number_of(deliveries.into())),
-            (OWN[6], cause.text().as_bytes().to_vec()),
-            (OWN[7], time(nanoseconds(now))),
-            (header_names::MESSAGE_ID, id.into_bytes()),
-        ];
-        for (name, value) in values {
-            // Neither names nor subjects have line breaks.
-            let _ = headers.push(name.as_bytes(), &value);
-        }
-        headers.finish()
+        let id = format!("dead-letter-{}-{number}-{sequence}-{id_end}", self.id);
+        put(headers, header_names::STREAM, self.name.as_bytes());
+        put(headers, header_names::SEQUENCE, sequence.to_string().as_bytes());
+        put(headers, header_names::CONSUMER, from.name.as_bytes());
+        put(headers, header_names::DELIVERIES, deliveries.to_string().as_bytes());
+        put(headers, header_names::CAUSE, cause.text().as_bytes());
+        put(headers, header_names::LEFT_TIME, &time_text(nanoseconds(now)));
+        put(headers, header_names::MESSAGE_ID, id.as_bytes());
     }
 
     /// Stores a letter in the stream that keeps its subject.  If none does, only the current subscribers get it.
@@ -219,4 +240,13 @@ impl Stream {
         state.upkeep.retry_at.get_or_insert(again);
         self.plan(&mut state, effects);
     }
+}
+
+fn time_text(nanoseconds: i64) -> Vec<u8> {
+    Time::from_nanoseconds(nanoseconds).to_string().into_bytes()
+}
+
+/// Adds a header.  Neither names nor subjects have line breaks, nor have the texts of errors.
+fn put(headers: &mut HeaderBlock, name: &str, value: &[u8]) {
+    let _ = headers.push(name.as_bytes(), value);
 }

@@ -26,6 +26,7 @@ fn one_of_each(check: &mut dyn FnMut(Record<'_>)) {
         Change::Rejected { sequence: 1, deliveries: 2, due: 3 },
         Change::Exhausted { sequence: 1 },
         Change::Leaving(Leaving { cause: Cause::MaxDeliveries, ..leaving }),
+        Change::Leaving(Leaving { cause: Cause::Damaged, ..leaving }),
         Change::Left { sequence: 1 },
     ];
     let state = StreamState {
@@ -79,7 +80,7 @@ const GOLDEN: [&str; 22] = [
     "0501f403",
     "0601ac020201437b7d",
     "0701ac02",
-    "0801ac02010102030802010203010203070401058001060102060701080903010901",
+    "0801ac0201010203080201020301020307040105800106010206070108090301080903030901",
     "0901f403",
     "2001010100000000000000020000000000000003040a06026964010e087b7d",
     "210101c801010304",

@@ -38,7 +38,7 @@ fn some<T>(random: &mut Random, item: impl Fn(&mut Random) -> T) -> Vec<T> {
 }
 
 fn leaving(random: &mut Random) -> Leaving {
-    let cause = [Cause::MaxDeliveries, Cause::Terminated][random.below(2)];
+    let cause = [Cause::MaxDeliveries, Cause::Terminated, Cause::Damaged][random.below(3)];
     Leaving { sequence: number(random), deliveries: random.draw() as u32, cause }
 }
 
