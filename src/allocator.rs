@@ -205,7 +205,12 @@ pub struct Purge {
 }
 
 impl Purge {
-    /// Gives back the freed memory that the thread keeps, if that was asked for since the last call.
+    /// Whether that was asked for since the thread has last given back.
+    pub fn is_due(&self) -> bool {
+        self.done != PURGES.load(Ordering::Relaxed)
+    }
+
+    /// Gives back the freed memory that the thread keeps, if that is due.  It takes long if much was freed.
     pub fn follow(&mut self) {
         let asked = PURGES.load(Ordering::Relaxed);
         if self.done != asked {

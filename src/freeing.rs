@@ -45,13 +45,16 @@ pub fn start() -> io::Result<()> {
 pub fn free(contents: Box<dyn Send>, bytes: usize) {
     match FREER.get() {
         Some(freer) => freer.free(contents, bytes),
-        None => free_here(contents),
+        None => free_here(contents, bytes),
     }
 }
 
-fn free_here(contents: Box<dyn Send>) {
+/// Little memory goes back with that of others.
+fn free_here(contents: Box<dyn Send>, bytes: usize) {
     drop(contents);
-    allocator::ask_for_purge();
+    if bytes >= HANDED_OVER_MIN {
+        allocator::ask_for_purge();
+    }
 }
 
 impl Freer {
@@ -61,7 +64,7 @@ impl Freer {
         let freed = Arc::clone(&waiting);
         thread::Builder::new().name("free".into()).spawn(move || {
             for (contents, bytes) in removed {
-                free_here(contents);
+                free_here(contents, bytes);
                 freed.fetch_sub(bytes, Ordering::Relaxed);
             }
         })?;
@@ -70,12 +73,12 @@ impl Freer {
 
     fn free(&self, contents: Box<dyn Send>, bytes: usize) {
         if bytes < HANDED_OVER_MIN {
-            return free_here(contents);
+            return free_here(contents, bytes);
         }
         let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         if before > 0 && before + bytes > WAITING_MAX {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            return free_here(contents);
+            return free_here(contents, bytes);
         }
         // The thread never ends; if it did, the contents would come back in the error and be freed here.
         let _ = self.queue.send((contents, bytes));

@@ -124,20 +124,25 @@ impl Berth {
     }
 
     /// Waits for the loop, as a thread that is noted as free, and takes it if a turn of the other thread lasts long; none once
-    /// the worker has ended.
-    pub(super) fn wait(&self, thread: usize) -> Option<Box<EventLoop>> {
+    /// the worker has ended.  Meanwhile the thread gives back what was freed of the memory that it has used: nobody waits for it.
+    pub(super) fn wait(&self, thread: usize, purge: &mut Purge) -> Option<Box<EventLoop>> {
         let other = &self.places[1 - thread];
         let mut watch = Watch::default();
-        // This thread may have made what is freed meanwhile.
-        let mut purge = Purge::default();
         let mut state = self.state.lock();
         while state.event_loop.is_none() && !state.has_ended {
+            if purge.is_due() {
+                state.free -= 1;
+                drop(state);
+                purge.follow();
+                state = self.state.lock();
+                state.free += 1;
+                continue;
+            }
             let is_notified = self.changed.wait_for(&mut state, watch.interval());
             if is_notified {
                 continue;
             }
             drop(state);
-            purge.follow();
             let taken = if watch.is_same_turn(other) { self.take_from(other) } else { None };
             state = self.state.lock();
             if taken.is_some() {

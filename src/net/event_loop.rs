@@ -24,10 +24,10 @@ use super::tcp::{Connection, NextAction};
 use super::thread_state::ThreadState;
 use super::tick::Tick;
 use super::wakeups::Wakeups;
-use crate::allocator::Purge;
 use crate::clock::Now;
 use crate::command::Services;
 use crate::session::Session;
+use crate::stand_in;
 use crate::stream::Streams;
 
 /// Sockets that the system reports at once.
@@ -74,8 +74,6 @@ pub(super) struct EventLoop {
     pauses: BTreeSet<(u64, usize)>,
     /// It is time to look for expired keys.
     expiry_is_due: bool,
-    /// Memory that is to be given back.
-    purge: Purge,
     /// When the last connections are cut off, in microseconds; set once no more connections come.
     drained_by: Option<u64>,
 }
@@ -126,7 +124,6 @@ impl EventLoop {
             is_handed: false,
             pauses: BTreeSet::new(),
             expiry_is_due: false,
-            purge: Purge::default(),
             drained_by: None,
         };
         Ok((Box::new(event_loop), hand))
@@ -177,7 +174,6 @@ impl EventLoop {
                     self.expiry_is_due = true;
                     state.executor.forget_ended();
                     state.executor.end_postponed();
-                    self.purge.follow();
                 }
                 Token(number) => {
                     if let Some(Some(connection)) = self.connections.get_mut(number) {
@@ -218,8 +214,18 @@ impl EventLoop {
         }
         if self.expiry_is_due {
             self.expire(state);
+            if state.purge.is_due() {
+                self = self.offer(place)?;
+            }
         }
         Ok(self)
+    }
+
+    /// Hands the loop over if another thread is free: this one has something to do that no client should wait for.
+    fn offer(self: Box<Self>, place: &Place) -> Result<Box<Self>, HandedOver> {
+        place.leave(self);
+        stand_in::call();
+        place.take().ok_or(HandedOver)
     }
 
     fn now(&self) -> Now {

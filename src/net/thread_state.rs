@@ -2,6 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::allocator::Purge;
 use crate::command::executor::Executor;
 use crate::session::Scratch;
 
@@ -16,6 +17,8 @@ pub(super) struct ThreadState {
     pub(super) input: Box<[u8]>,
     /// Where sessions write their replies.
     pub(super) scratch: Scratch,
+    /// Memory that the thread is to give back.
+    pub(super) purge: Purge,
     /// Cancelled by SHUTDOWN: the server is to stop.
     pub(super) shutdown: CancellationToken,
 }
@@ -23,6 +26,7 @@ pub(super) struct ThreadState {
 impl ThreadState {
     /// The state of the thread whose commands `executor` runs.
     pub(super) fn new(executor: Executor, shutdown: CancellationToken) -> ThreadState {
-        ThreadState { executor, input: vec![0; INPUT_LENGTH].into(), scratch: Scratch::default(), shutdown }
+        let (scratch, purge) = (Scratch::default(), Purge::default());
+        ThreadState { executor, input: vec![0; INPUT_LENGTH].into(), scratch, purge, shutdown }
     }
 }

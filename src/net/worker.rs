@@ -2,7 +2,8 @@
 //!
 //! One thread serves the worker's loop.  The other one takes the loop over once a turn on the first one lasts long, be it
 //! for a script or a command on a large key; when the turn is over, the first one is the one that watches.  So neither keeps
-//! those clients waiting that need nothing of what it holds.
+//! those clients waiting that need nothing of what it holds.  A thread that has freed memory to give back does that when it is
+//! the one that watches, and hands the loop over before.
 
 use std::io;
 use std::sync::Arc;
@@ -89,14 +90,14 @@ fn serve(
 ) {
     let _ending = Ending(berth);
     stand_in::register(Box::new(Relieved::new(berth, thread)));
-    let mut next = event_loop.or_else(|| berth.wait(thread));
+    let mut next = event_loop.or_else(|| berth.wait(thread, &mut state.purge));
     while let Some(event_loop) = next {
         next = match event_loop.run(&mut state, hand, berth.place(thread)) {
             Left::Ended => None,
             Left::HandedOver => {
                 berth.note_end_of_long_turn(thread);
                 berth.note_free();
-                berth.wait(thread)
+                berth.wait(thread, &mut state.purge)
             }
         };
     }
@@ -109,5 +110,32 @@ impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.0.end();
         self.0.note_end_of_thread();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocator;
+    use crate::clock::Clock;
+    use crate::server;
+    use crate::settings::Settings;
+
+    /// What was freed is given back by the thread that serves nobody: the one that serves hands the loop over first.
+    #[test]
+    fn a_thread_that_has_memory_to_give_back_hands_the_loop_over() {
+        let services = Arc::new(server::services(Settings::default(), Clock::machine(), 1));
+        let (event_loop, hand) = EventLoop::new(Arc::clone(&services)).expect("the system has descriptors");
+        let berth = Arc::new(Berth::new([0, services.stand_in_slot(0)], Arc::clone(services.store.holds())));
+        let executor = Executor::new(services, 0, Random::with_seed(1));
+        let mut state = ThreadState::new(executor, CancellationToken::new());
+        stand_in::register(Box::new(Relieved::new(&berth, 0)));
+        berth.note_free();
+        allocator::ask_for_purge();
+        let left = event_loop.run(&mut state, &hand, berth.place(0));
+        assert!(matches!(left, Left::HandedOver));
+        assert!(state.purge.is_due(), "it is given back afterwards");
+        let mut purge = allocator::Purge::default();
+        assert!(berth.wait(1, &mut purge).is_some(), "the other thread has the loop");
     }
 }
