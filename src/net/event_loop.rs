@@ -212,20 +212,7 @@ impl EventLoop {
             // Not earlier: an event may be meant for a connection whose number has become free.
             self.take_over_handed(state);
         }
-        if self.expiry_is_due {
-            self.expire(state);
-            if state.purge.is_due() {
-                self = self.offer(place)?;
-            }
-        }
-        Ok(self)
-    }
-
-    /// Hands the loop over if another thread is free: this one has something to do that no client should wait for.
-    fn offer(self: Box<Self>, place: &Place) -> Result<Box<Self>, HandedOver> {
-        place.leave(self);
-        stand_in::call();
-        place.take().ok_or(HandedOver)
+        if self.expiry_is_due { self.expire(state, place) } else { Ok(self) }
     }
 
     fn now(&self) -> Now {
@@ -376,11 +363,18 @@ impl EventLoop {
     }
 
     /// Removes expired keys, and keys beyond the memory limit.  It goes on at once while there is more to do than one step
-    /// may take.
-    fn expire(&mut self, state: &mut ThreadState) {
+    /// may take.  No client waits for it longer than for another one's turn, and none for memory that is to be given back: if another
+    /// thread is free, that one has the loop from here on.
+    fn expire(self: Box<Self>, state: &mut ThreadState, place: &Place) -> Result<Box<Self>, HandedOver> {
+        place.leave(self);
         let removed = state.executor.expire();
         let over_limit = state.executor.evict();
-        self.expiry_is_due = removed > 0 || over_limit;
+        if state.purge.is_due() {
+            stand_in::call();
+        }
+        let mut this = place.take().ok_or(HandedOver)?;
+        this.expiry_is_due = removed > 0 || over_limit;
+        Ok(this)
     }
 
     /// Whether no more connections come and the last has ended or has taken too long.

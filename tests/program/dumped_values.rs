@@ -27,6 +27,14 @@ fn restore(client: &mut Client, value: &[u8]) -> String {
     text(&client.call(&[&b"RESTORE"[..], b"key", b"0", &payload(value), b"REPLACE"]))
 }
 
+/// The payload of a key.
+pub(super) fn dump(client: &mut Client, key: &str) -> Vec<u8> {
+    match client.call(&["DUMP", key]) {
+        redis_protocol::resp3::types::OwnedFrame::BlobString { data, .. } => data,
+        other => panic!("DUMP answers a string, not {other:?}"),
+    }
+}
+
 #[test]
 fn claims_take_nothing() {
     const FILLED: usize = 1 << 16;
@@ -89,10 +97,7 @@ fn large_ones_are_held_once() {
     assert_eq!(client.ask(&format!("SETRANGE key {} x", LARGE - 1)), LARGE.to_string());
     let start = resident(&server);
     forget_peak(&server);
-    let redis_protocol::resp3::types::OwnedFrame::BlobString { data, .. } = client.call(&["DUMP", "key"])
-    else {
-        panic!("DUMP answers a string")
-    };
+    let data = dump(&mut client, "key");
     let peak = memory(&server, "VmHWM:");
     // The value, which was a hole, and its payload.
     assert!(peak <= start + 2 * LARGE + SLACK, "DUMP: {peak} bytes at most, from {start}");

@@ -2,6 +2,7 @@
 //!
 //! `QUARTET_LONG=1` does it with the numbers of the issue: a million members and more.
 
+use super::dumped_values::dump;
 use crate::support::client::{Client, request};
 use crate::support::process::{Server, wait_for};
 
@@ -58,13 +59,18 @@ fn lets_others_be_answered(server: &Server, other: &mut Client, line: &str) -> b
     // A worker has it, so what it says is met at once.
     assert_eq!(runner.ask("PING"), "PONG");
     runner.write(&request(&line.split_whitespace().collect::<Vec<_>>()));
+    let is_enough = answers_before(&mut runner, other);
+    assert!(runner.read_text().is_some_and(|reply| !reply.starts_with('-')), "{line}");
+    is_enough
+}
+
+/// Whether another client is answered often before this one is.
+fn answers_before(runner: &mut Client, other: &mut Client) -> bool {
     let answered = (0..ANSWERED).take_while(|number| {
         assert_eq!(other.ask(&format!("ECHO {number}")), number.to_string());
         !runner.has_answer()
     });
-    let is_enough = answered.count() == ANSWERED;
-    assert!(runner.read_text().is_some_and(|reply| !reply.starts_with('-')), "{line}");
-    is_enough
+    answered.count() == ANSWERED
 }
 
 /// Commands on whole values that take longest.  One that takes too little time to tell is said again on keys of twice the size.
@@ -128,6 +134,43 @@ fn commands_on_whole_values_hold_nobody_up() {
         }
         assert!(left.is_empty(), "with {threads} workers others waited for the end of {left:?}");
     }
+}
+
+/// Keys whose payloads are restored.
+const RESTORED: &[&str] = &["hash", "set", "sorted"];
+
+/// Payloads with many members, all but the end of which has come, are checked and restored while others are answered.
+#[test]
+fn payloads_of_many_members_are_restored_beside_others() {
+    let (server, mut other) = server("1");
+    let mut members = if is_long() { MEMBERS_LONG } else { MEMBERS };
+    let mut left = RESTORED.to_vec();
+    while !left.is_empty() && members <= MEMBERS_MAX {
+        fill(&mut other, members);
+        left.retain(|key| !(0..2).any(|_| is_restored_beside_others(&server, &mut other, key, members)));
+        members *= 2;
+    }
+    assert!(left.is_empty(), "others waited for the end of {left:?}");
+}
+
+fn is_restored_beside_others(server: &Server, other: &mut Client, key: &str, members: usize) -> bool {
+    let payload = dump(other, key);
+    let restore = request(&[&b"RESTORE"[..], b"copy", b"0", &payload, b"REPLACE"]);
+    let (most, end) = restore.split_at(restore.len() - 8);
+    let mut runner = Client::connect(server.address());
+    let before = other.figure("total_net_input_bytes");
+    runner.write(most);
+    wait_for(|| (other.figure("total_net_input_bytes") >= before + most.len() as u64).then_some(()));
+    runner.write(end);
+    let is_answered = answers_before(&mut runner, other);
+    assert_eq!(runner.read_text().as_deref(), Some("OK"));
+    let count = match key {
+        "hash" => "HLEN copy",
+        "set" => "SCARD copy",
+        _ => "ZCARD copy",
+    };
+    assert_eq!(other.ask(count), members.to_string());
+    is_answered
 }
 
 /// A command that is at work, and has the worker's loop no more.

@@ -78,7 +78,7 @@ fn are_read_while_others_are_answered() {
 }
 
 /// Reads replies up to a PONG and returns the number of their bytes.
-fn length_until_pong(reader: &mut TcpStream) -> usize {
+pub(super) fn length_until_pong(reader: &mut TcpStream) -> usize {
     const PONG: &[u8] = b"+PONG\r\n";
     let (mut length, mut last) = (0, Vec::new());
     let mut chunk = vec![0; MEBIBYTE];

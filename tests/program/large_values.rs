@@ -1,9 +1,14 @@
 //! Large values take the memory they need once, and give it back; an announced one takes none before it comes.
 //!
 //! Copies by a command show in the peak memory of the process, which is a count, unlike the time that it takes.
+//!
+//! `QUARTET_LONG=1` sends strings of 512 MiB, the longest that there are.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 
+use super::large_objects::length_until_pong;
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::Server;
@@ -91,6 +96,53 @@ fn are_held_once_and_given_back() {
     assert_eq!(client.ask("SETRANGE hole 424000000 x"), "424000001");
     assert_eq!(client.ask("GETRANGE hole 423999999 -1"), "\0x");
     assert!(resident(&server) <= start + SLACK);
+}
+
+/// Requests on a value of the greatest length with how their replies begin; `%` stands for the length, `#` for one less.
+const ON_THE_LONGEST: &[(&str, &str)] = &[
+    ("STRLEN key", "%"),
+    ("APPEND key x", "-ERR string exceeds maximum allowed size"),
+    ("SETRANGE key % x", "-ERR string exceeds maximum allowed size"),
+    ("SETRANGE key # z", "%"),
+    ("GETRANGE key -3 -1", "vvz"),
+    ("APPEND missing v", "1"),
+];
+
+/// Values as long as they may be come and go in both protocols, at most one copy beside the value, while others are answered.
+#[test]
+fn of_the_greatest_length_come_and_go() {
+    let length = if std::env::var_os("QUARTET_LONG").is_some() { 512 * MEBIBYTE } else { 32 * MEBIBYTE };
+    let server = Server::quartet(&["--threads", "1", "--max-value-size", &length.to_string()]);
+    let mut other = Client::connect(server.address());
+    assert_eq!(other.ask("SET small value"), "OK");
+    let start = resident(&server);
+    let value = "v".repeat(length);
+    for protocol in ["2", "3"] {
+        forget_peak(&server);
+        let mut client = TcpStream::connect(server.address()).expect("the server listens");
+        let mut ask = |words: &[&str]| {
+            client.write_all(&request(words)).expect("the server reads");
+            client.write_all(b"PING\r\n").expect("the server reads");
+            (0..50).for_each(|number| assert_eq!(other.ask(&format!("ECHO {number}")), number.to_string()));
+            length_until_pong(&mut client)
+        };
+        ask(&["HELLO", protocol]);
+        assert_eq!(ask(&["SET", "key", &value]), "+OK\r\n+PONG\r\n".len());
+        let whole = length + format!("${length}\r\n\r\n+PONG\r\n").len();
+        for read in [&["GET", "key"][..], &["GETRANGE", "key", "0", "-1"], &["SET", "key", &value, "GET"]] {
+            assert_eq!(ask(read), whole, "{}", read[0]);
+        }
+        let peak = memory(&server, "VmHWM:");
+        assert!(peak <= start + 2 * length + SLACK, "{peak} bytes at most, from {start}");
+        let fill =
+            |text: &str| text.replace('%', &length.to_string()).replace('#', &(length - 1).to_string());
+        for (line, reply) in ON_THE_LONGEST {
+            let answer = other.ask(&fill(line));
+            assert!(answer.starts_with(&fill(reply)), "{line}: {answer}");
+        }
+        assert_eq!(other.ask("DEL key missing"), "2");
+        assert_falls_to(&server, &mut other, start + SLACK, "DEL");
+    }
 }
 
 #[test]
