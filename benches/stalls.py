@@ -4,10 +4,11 @@
     cargo build --release --bin quartet
     benches/stalls.py [--objects 1000000] quartet='target/release/quartet --port {port} --http-port off --threads 1 --dir ""' redis='redis-server --port {port} --save ""'
 
-With `--objects` the values are a hash, a list, a set and a sorted set of so many parts.
+With `--objects` the values are a hash, a list, a set and a sorted set of so many parts; with `--only` the steps are those named.
 
 The servers take turns.  Prints for each step the median over the rounds of the longest pause in milliseconds, beside it how
-long the step itself took, and the memory that is resident after the value was deleted.
+long the step itself took, and the memory that is resident after the value was deleted.  A pause within the time after the step in which
+memory is given back counts too.  The first step does nothing: its pause is the machine's.
 """
 import argparse
 import socket
@@ -19,17 +20,24 @@ import time
 from data_types import fill, send
 from servers import Server, requests
 
-VALUE_LENGTH = 256 * 1024 * 1024
+MEBIBYTES = 256
+
+# How long the other client is watched after the step, in seconds.
+AFTER = 0.5
 
 # Small keys, and how many of them a command takes.
 KEYS = 500_000
 KEYS_PER_COMMAND = 100
+
+NOTHING = ("nothing", [], [["PING"]])
 
 STEPS = [
     ("SET", lambda value: [["SET", "large", value]]),
     ("SET over it", lambda value: [["SET", "large", value]]),
     ("APPEND", lambda value: [["APPEND", "large", "end"]]),
     ("GET", lambda value: [["GET", "large"]]),
+    ("GETRANGE of all", lambda value: [["GETRANGE", "large", 0, -1]]),
+    ("SETRANGE within", lambda value: [["SETRANGE", "large", 100000000, "x"]]),
     ("EXEC of SET", lambda value: [["MULTI"], ["SET", "large", value], ["EXEC"]]),
     ("DEL", lambda value: [["DEL", "large"]]),
     ("SETRANGE 424000000", lambda value: [["SETRANGE", "hole", 424000000, "x"]]),
@@ -75,7 +83,11 @@ def object_steps(parts):
         ("ZRANGEBYSCORE of all", [], [["ZRANGEBYSCORE", "sorted set", "-inf", "+inf", "WITHSCORES"]]),
         ("ZREMRANGEBYRANK", [["DEL", "copy"], ["COPY", "sorted set", "copy"]], [["ZREMRANGEBYRANK", "copy", 0, -2]]),
         ("DUMP of the hash", [], [["DUMP", "hash"]]),
-        ("UNLINK of all", [], [["UNLINK", "hash", "list", "set"]]),
+        *(
+            (f"RESTORE of the {kind}", [["DEL", "copy"]], lambda server, kind=kind: [["RESTORE", "copy", 0, dump(server, kind)]])
+            for kind in ("hash", "list", "set", "sorted set")
+        ),
+        ("UNLINK of all", [], [["UNLINK", "hash", "list", "set", "sorted set"]]),
         ("FLUSHALL", [], [["FLUSHALL"]]),
     ]
 
@@ -97,6 +109,13 @@ class Pinger(threading.Thread):
             self.stream.recv(64)
             self.longest = max(self.longest, time.perf_counter() - began)
             time.sleep(0.0005)
+
+
+def dump(server, key):
+    """The payload of a key."""
+    with server.connect() as stream, stream.makefile("rb") as replies:
+        stream.sendall(requests(["DUMP", key]))
+        return replies.read(int(replies.readline()[1:]))
 
 
 def reply(stream):
@@ -122,6 +141,7 @@ def reply(stream):
 
 def measure(server, commands):
     """The longest pause and the whole time, in milliseconds."""
+    commands = commands(server) if callable(commands) else commands
     encoded = requests(*commands)
     stream = server.connect()
     pinger = Pinger(server)
@@ -133,7 +153,7 @@ def measure(server, commands):
     for _ in commands:
         reply(stream)
     took = time.perf_counter() - began
-    time.sleep(0.05)
+    time.sleep(AFTER)
     pinger.is_ending = True
     pinger.join()
     stream.close()
@@ -145,9 +165,12 @@ def main():
     parser.add_argument("servers", nargs="+", help="name=command, with {port} and {dir}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--objects", type=int, metavar="PARTS", help="large objects instead of large strings")
+    parser.add_argument("--only", action="append", metavar="STEP", help="this step and others that are named alike")
+    parser.add_argument("--mebibytes", type=int, default=MEBIBYTES, help="the length of the strings")
     options = parser.parse_args()
-    value = b"v" * VALUE_LENGTH
+    value = b"v" * (options.mebibytes << 20)
     steps = object_steps(options.objects) if options.objects else [(step, [], commands(value)) for step, commands in STEPS]
+    steps = [NOTHING] + [step for step in steps if not options.only or step[0] in options.only]
     with tempfile.TemporaryDirectory() as folder:
         servers = [Server(definition, folder) for definition in options.servers]
         results = {}
