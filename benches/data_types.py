@@ -14,8 +14,9 @@ The first server is measured; ratios are to the last one, which the targets are 
 `filled`    the same of commands that take from keys which do not run empty, and of LRANGE 100 to 600
 `big`       CPU per request of reads of keys with 100,000 and a million parts
 
-Rounds are interleaved, because machines drift; only ratios within one run mean anything.  `--scale` times the number of requests,
-of keys and of parts.
+Rounds are interleaved and their order is turned round each time, because machines drift; a ratio is the median of those of the
+rounds, and only ratios within one run mean anything.  The kernel counts CPU time in nanoseconds.  `--scale` times the number of
+requests, of keys and of parts.
 """
 import argparse
 import statistics
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 
+from cpu import cpu_nanos
 from servers import Server, no_error, requests
 
 SMALL_KEYS = (160_000, 240_000)
@@ -131,18 +133,18 @@ def memory(definitions, folder, options, table):
             for count in counts:
                 count = count if count == 1 else max(1, int(count * options.scale))
                 shares.append(resident_growth(definition, folder, kind, count, parts) / count / per)
-            figures[definition.split("=", 1)[0]] = statistics.mean(shares)
+            figures[definition.split("=", 1)[0]] = [statistics.mean(shares)]
         table.row(f"{figure}: bytes per {'key' if per == 1 else 'part'}", figures, target)
 
 
 def benchmark(server, count, *arguments):
     """The server's CPU microseconds per request of a run of redis-benchmark."""
     command = ["redis-benchmark", "-p", str(server.port), "-q", "-n", str(count), *map(str, arguments)]
-    before = server.cpu_seconds()
+    before = cpu_nanos(server)
     printed = subprocess.run(command, capture_output=True, text=True)
     if printed.returncode or "rror" in printed.stdout + printed.stderr:
         sys.exit(f"{server.name}: {' '.join(command)}: {printed.stdout[-300:]} {printed.stderr[-300:]}")
-    return (server.cpu_seconds() - before) * 1e6 / count
+    return (cpu_nanos(server) - before) / 1000 / count
 
 
 PIPELINED = ("-c", 50, "-P", 16, "-d", 64, "-r", 100_000)
@@ -220,15 +222,15 @@ def big(servers, options, table):
 def run(servers, options, table, rows, prepare, is_scaled=False):
     """Runs each row on each server in turn, and prints the medians of all rounds."""
     figures = {}
-    for _ in range(options.rounds):
+    for number in range(options.rounds):
         for figure, count, words, _ in rows:
             count = count if is_scaled else max(10, int(count * options.scale))
-            for server in servers:
+            for server in servers if number % 2 == 0 else servers[::-1]:
                 prepare(server, figure, count)
                 figures.setdefault((figure, server.name), []).append(measure(server, count, words))
     for figure, _, _, target in rows:
-        medians = {server.name: statistics.median(figures[figure, server.name]) for server in servers}
-        table.row(f"{figure}: CPU µs per request", medians, target)
+        of_servers = {server.name: figures[figure, server.name] for server in servers}
+        table.row(f"{figure}: CPU µs per request", of_servers, target)
 
 
 def measure(server, count, words):
@@ -246,10 +248,12 @@ class Table:
         print(f"| figure | {' | '.join(names)} | ratio to {names[-1]} | target | |")
         print("|---" * (len(names) + 4) + "|")
 
-    def row(self, figure, figures, target):
-        ratio = figures[self.names[0]] / figures[self.names[-1]] if figures[self.names[-1]] else float("inf")
+    def row(self, figure, rounds, target):
+        """Prints a figure, of which each server has one of each round."""
+        figures = [statistics.median(rounds[name]) for name in self.names]
+        ratio = statistics.median(own / other for own, other in zip(rounds[self.names[0]], rounds[self.names[-1]]))
         is_met = ratio <= target
-        shown = " | ".join(f"{figures[name]:,.3f}" if figures[name] < 10 else f"{figures[name]:,.1f}" for name in self.names)
+        shown = " | ".join(f"{figure:,.3f}" if figure < 10 else f"{figure:,.1f}" for figure in figures)
         print(f"| {figure} | {shown} | {ratio:.2f} | {target} | {'met' if is_met else '**missed**'} |", flush=True)
         if not is_met:
             self.missed.append(figure)
