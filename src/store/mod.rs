@@ -64,7 +64,7 @@ pub use object::{
     Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,
 };
 pub use objects::{
-    HashLimits, HashWriter, ListWriter, SetLimits, SetWriter, SortedSetLimits, SortedSetWriter,
+    HashLimits, HashWriter, ListWriter, SetLimits, SetWriter, SortedSetLimits, SortedSetWriter, TakenMembers,
 };
 pub use recency::AccessContext;
 pub use released::{ReadyKey, Released};

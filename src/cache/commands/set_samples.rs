@@ -1,6 +1,7 @@
 //! Some members of a set: SPOP, SRANDMEMBER and SSCAN.
 
 use quartet_protocol::resp::Output;
+use smallvec::SmallVec;
 
 use super::samples::{ScanOptions, different_places, sample_options, write_samples, write_step};
 use super::scan::parse_cursor;
@@ -8,6 +9,9 @@ use super::sets::{SET, read_set, write_set};
 use super::sorted_sets::at_least;
 use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
+
+/// A member up to so many bytes needs no memory of its own between the set and the reply.
+const SHORT: usize = 64;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -48,15 +52,15 @@ const SAMPLES: Command = Command { flags: Flags::READONLY, keys: Keys::first(Key
 
 fn spop(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let count = match call.arguments.len() {
-        2 => None,
-        3 => Some(at_least(call.arguments.at(2), 0, "ERR value is out of range, must be positive")?),
+        2 => return pop_one(call),
+        3 => at_least(call.arguments.at(2), 0, "ERR value is out of range, must be positive")?,
         _ => return Err(Refusal::SYNTAX),
     };
     let key = call.key(1);
     let mut random = call.random.clone();
     let popped = write_set(call, &key, |set| {
         let length = set.set().len();
-        let places = different_places(length, count.unwrap_or(1).min(length), &mut random);
+        let places = different_places(length, count.min(length), &mut random);
         let mut members: Vec<Box<[u8]>> = Vec::with_capacity(places.len());
         set.set().visit_places(&places, |member| members.push(member.into()));
         members.iter().for_each(|member| {
@@ -65,13 +69,26 @@ fn spop(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         Ok(members)
     })?;
     *call.random = random;
-    match (count, popped.first()) {
-        (None, Some(member)) => call.output.bulk(member),
-        (None, None) => call.output.null(),
-        (Some(_), _) => {
-            call.output.set(popped.len());
-            popped.iter().for_each(|member| call.output.bulk(member));
+    call.output.set(popped.len());
+    popped.iter().for_each(|member| call.output.bulk(member));
+    Ok(())
+}
+
+fn pop_one(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let (key, random) = (call.key(1), call.random.draw());
+    let popped = write_set(call, &key, |set| {
+        let mut popped: Option<SmallVec<[u8; SHORT]>> = None;
+        if let Some(place) = random.checked_rem(set.set().len() as u64) {
+            set.set().visit_places(&[place as usize], |member| popped = Some(member.into()));
         }
+        popped.iter().for_each(|member| {
+            set.remove(member);
+        });
+        Ok(popped)
+    })?;
+    match popped {
+        Some(member) => call.output.bulk(&member),
+        None => call.output.null(),
     }
     Ok(())
 }

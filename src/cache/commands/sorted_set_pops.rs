@@ -6,7 +6,7 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 use super::sorted_sets::{SORTED_SET, Scored, at_least, write_sorted_set};
 use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::store::{Key, SortedSetWriter};
+use crate::store::{Key, SortedSetWriter, TakenMembers};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -147,19 +147,14 @@ pub(super) fn pop(
     key: &Key<'_>,
     end: End,
     count: usize,
-) -> Result<Vec<Scored>, Refusal> {
+) -> Result<TakenMembers, Refusal> {
     write_sorted_set(call, key, |sorted_set| Ok(pop_from(sorted_set, end, count)))
 }
 
 /// The same of a sorted set at hand.
-pub(super) fn pop_from(sorted_set: &mut SortedSetWriter<'_>, end: End, count: usize) -> Vec<Scored> {
+pub(super) fn pop_from(sorted_set: &mut SortedSetWriter<'_>, end: End, count: usize) -> TakenMembers {
     let length = sorted_set.sorted_set().len();
     let count = count.min(length);
     let ranks = if end == End::Min { 0..count } else { length - count..length };
-    let mut popped = Vec::with_capacity(count);
-    sorted_set.sorted_set().visit(ranks.clone(), end == End::Max, |member, score| {
-        popped.push((member.into(), score));
-    });
-    sorted_set.remove_ranks(ranks);
-    popped
+    sorted_set.take_ranks(ranks, end == End::Max)
 }

@@ -3,13 +3,13 @@
 use quartet_protocol::resp::Output;
 
 use super::sorted_set_pops::{End, pop_from, pop_options, write_popped};
-use super::sorted_sets::{SORTED_SET, Scored, limits};
+use super::sorted_sets::{SORTED_SET, limits};
 use super::waits::{act_or_wait, deadline};
 use crate::command::{
     Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, Keys,
 };
 use crate::refusal::Refusal;
-use crate::store::{Deadline, Key, Keyspace, SortedSetLimits, ValueType};
+use crate::store::{Deadline, Key, Keyspace, SortedSetLimits, TakenMembers, ValueType};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -63,7 +63,7 @@ struct Pop {
 struct Popped {
     database: usize,
     key: Box<[u8]>,
-    members: Vec<Scored>,
+    members: TakenMembers,
     limits: SortedSetLimits,
     /// When the key was to expire.
     deadline: Option<Deadline>,

@@ -18,7 +18,7 @@ mod sorted_set_tests;
 pub use hash::{HashLimits, HashWriter};
 pub use list::ListWriter;
 pub use set::{SetLimits, SetWriter};
-pub use sorted_set::{SortedSetLimits, SortedSetWriter};
+pub use sorted_set::{SortedSetLimits, SortedSetWriter, TakenMembers};
 
 use super::entries::{Entry, Position};
 use super::hash::KeyHasher;

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
 use crate::store::lifetime::Lifetime;
@@ -23,6 +25,9 @@ pub struct SortedSetLimits {
     /// Most bytes of a member: the setting `zset-max-listpack-value`.
     pub value: usize,
 }
+
+/// Members that were taken out of a sorted set, with their scores: mostly one.
+pub type TakenMembers = SmallVec<[(Box<[u8]>, f64); 1]>;
 
 /// A sorted set that is written to.
 pub struct SortedSetWriter<'z> {
@@ -106,25 +111,29 @@ impl SortedSetWriter<'_> {
         is_removed
     }
 
+    /// Takes the members of these ranks out, which there are, the last one first if it `is_reversed`.
+    pub fn take_ranks(&mut self, ranks: Range<usize>, is_reversed: bool) -> TakenMembers {
+        let mut taken = TakenMembers::with_capacity(ranks.len());
+        self.sorted_set()
+            .visit(ranks.clone(), is_reversed, |member, score| taken.push((member.into(), score)));
+        match self.tree() {
+            Some(tree) => taken.iter().for_each(|(member, _)| {
+                tree.remove(member);
+            }),
+            None => self.cut_packed(ranks),
+        }
+        self.changed |= !taken.is_empty();
+        taken
+    }
+
     /// Removes the members of these ranks, which there are.
     pub fn remove_ranks(&mut self, ranks: Range<usize>) {
-        if ranks.is_empty() {
-            return;
-        }
-        self.changed = true;
-        if let Some(packed) = self.entry.view().packed() {
-            let count = packed.count();
-            let mut removed = packed.pairs().skip(ranks.start).take(ranks.len());
-            let (first, first_score) = removed.next().expect("there are members of these ranks");
-            let last_score = removed.last().map_or(first_score, |(_, score)| score);
-            let bytes = first.range.start..last_score.range.end;
-            return self.entry.splice_packed(bytes, &[], count - 2 * ranks.len());
-        }
-        let mut members = Vec::with_capacity(ranks.len());
-        self.sorted_set().visit(ranks, false, |member, _| members.push(Box::<[u8]>::from(member)));
-        let tree = self.tree().expect("it is not packed");
-        for member in members {
-            tree.remove(&member);
+        if self.tree().is_some() {
+            // The table of members is told of each by its name.
+            self.take_ranks(ranks, false);
+        } else {
+            self.changed |= !ranks.is_empty();
+            self.cut_packed(ranks);
         }
     }
 
@@ -181,6 +190,17 @@ impl SortedSetWriter<'_> {
     fn insert_packed(&mut self, at: usize, member: &Encoded<'_>, score: &Encoded<'_>, count: usize) {
         let [[member_head, member], [score, _]] = [member.pieces(), score.pieces()];
         self.entry.splice_packed(at..at, &[member_head, member, score], count);
+    }
+
+    /// Removes the members of these ranks from the packed form.
+    fn cut_packed(&mut self, ranks: Range<usize>) {
+        let Some(packed) = self.entry.view().packed() else { return };
+        let count = packed.count();
+        let mut removed = packed.pairs().skip(ranks.start).take(ranks.len());
+        let Some((first, first_score)) = removed.next() else { return };
+        let last_score = removed.last().map_or(first_score, |(_, score)| score);
+        let bytes = first.range.start..last_score.range.end;
+        self.entry.splice_packed(bytes, &[], count - 2 * ranks.len());
     }
 
     fn remove_packed(&mut self, member: &[u8]) -> bool {
