@@ -67,6 +67,8 @@ pub struct CommandCounters {
     pub failed: Counter,
     /// Times it was refused before it began.
     pub rejected: Counter,
+    /// Times it ran since its duration was measured last.
+    pub untimed: Counter,
     /// Times its duration was measured and short.
     pub timed: Counter,
     /// The sum of the short measured durations in microseconds.
@@ -127,6 +129,13 @@ impl Counter {
         self.0.load(Relaxed)
     }
 
+    /// The count, which begins anew.  Only the counter's own thread may.
+    pub fn take(&self) -> u64 {
+        let count = self.get();
+        self.reset();
+        count
+    }
+
     /// Sets the count to zero.
     pub fn reset(&self) {
         self.0.store(0, Relaxed);
@@ -134,22 +143,24 @@ impl Counter {
 }
 
 impl CommandCounters {
-    /// Adds a measured duration, also to the histogram if `tracked`.  A short one counts for `weight` calls.
-    pub fn time(&self, micros: u64, weight: u64, tracked: bool) {
+    /// Adds a measured duration, also to the histogram if `tracked`.  A short one stands there for the calls since the last one too.
+    pub fn time(&self, micros: u64, tracked: bool) {
         let is_long = micros >= LONG_MICROS;
         let (count, sum) =
             if is_long { (&self.long, &self.long_micros) } else { (&self.timed, &self.timed_micros) };
         count.add(1);
         sum.add(micros);
+        let weight = if is_long { 1 } else { 1 + self.untimed.take() };
         if tracked {
-            let weight = if is_long { 1 } else { weight };
             self.durations.get_or_init(Histogram::default).record_many(micros, weight);
         }
     }
 
     fn reset(&self) {
-        let CommandCounters { calls, failed, rejected, timed, timed_micros, long, long_micros, .. } = self;
-        for counter in [calls, failed, rejected, timed, timed_micros, long, long_micros] {
+        let CommandCounters {
+            calls, failed, rejected, untimed, timed, timed_micros, long, long_micros, ..
+        } = self;
+        for counter in [calls, failed, rejected, untimed, timed, timed_micros, long, long_micros] {
             counter.reset();
         }
         if let Some(durations) = self.durations.get() {
@@ -263,5 +274,22 @@ impl ThreadMetrics {
     /// The counters of the command with this row id.
     pub fn command(&self, id: usize) -> &CommandCounters {
         &self.commands[id]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_duration_stands_for_the_calls_since_the_last_one() {
+        let metrics = Metrics::new(1, 1);
+        let counters = metrics.thread(0).command(0);
+        for (untimed, micros) in [(0, 3), (63, 5), (0, LONG_MICROS), (2, 7)] {
+            counters.calls.add(untimed + 1);
+            counters.untimed.add(untimed);
+            counters.time(micros, true);
+        }
+        assert_eq!(metrics.durations(0).len(), metrics.command_totals(0).calls);
     }
 }

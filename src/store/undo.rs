@@ -31,10 +31,24 @@ pub struct Undo {
 struct Kept {
     database: usize,
     hash: u64,
-    key: Box<[u8]>,
-    /// None if there was no such key.
-    entry: Option<Entry>,
-    recency: u32,
+    before: Before,
+}
+
+/// What a key held.
+enum Before {
+    /// This, and how recently it was used.
+    Entry(Entry, u32),
+    /// There was no such key.
+    Nothing(Box<[u8]>),
+}
+
+impl Kept {
+    fn key(&self) -> &[u8] {
+        match &self.before {
+            Before::Entry(entry, _) => entry.view().key(),
+            Before::Nothing(key) => key,
+        }
+    }
 }
 
 /// A key's contents cannot be kept: they are large, alone or with what is kept already, or the state of a service.
@@ -58,7 +72,7 @@ impl Undo {
         key: &Key<'_>,
     ) -> Result<(), NotKept> {
         if let Some(place) = self.place(database, key.hash) {
-            return if *self.kept[place].key == *key.bytes { Ok(()) } else { Err(NotKept) };
+            return if self.kept[place].key() == key.bytes { Ok(()) } else { Err(NotKept) };
         }
         let access = keyspace.access;
         let found = keyspace.shard_in(database, key).peek(key, &access);
@@ -74,14 +88,11 @@ impl Undo {
             return Err(NotKept);
         }
         self.bytes += bytes;
-        let kept = Kept {
-            database,
-            hash: key.hash,
-            key: key.bytes.into(),
-            entry: found.map(|entry| entry.copied_to(key.bytes)),
-            recency: found.map_or(0, |entry| entry.recency()),
+        let before = match found {
+            Some(entry) => Before::Entry(entry.copied_to(key.bytes), entry.recency()),
+            None => Before::Nothing(key.bytes.into()),
         };
-        self.kept.push(kept);
+        self.kept.push(Kept { database, hash: key.hash, before });
         if self.kept.len() > FEW {
             // Those that came before are not in the table yet, or all of them are.
             let new = if self.places.is_empty() { 0 } else { self.kept.len() - 1 };
@@ -101,13 +112,16 @@ impl Undo {
     /// Gives all keys back what they held.  Their shards are locked still.
     pub fn roll_back(self, keyspace: &mut Keyspace<'_>) {
         let access = keyspace.access;
-        for Kept { database, hash, key, entry, recency } in self.kept {
-            let key = Key { bytes: &key, hash };
-            let shard = keyspace.shard_in(database, &key);
-            match entry {
-                Some(entry) => shard.insert_moved(&key, entry, recency, &access),
-                None => {
-                    shard.remove(&key, &access);
+        for Kept { database, hash, before } in self.kept {
+            match before {
+                Before::Entry(entry, recency) => {
+                    let bytes = Box::<[u8]>::from(entry.view().key());
+                    let key = Key { bytes: &bytes, hash };
+                    keyspace.shard_in(database, &key).insert_moved(&key, entry, recency, &access);
+                }
+                Before::Nothing(bytes) => {
+                    let key = Key { bytes: &bytes, hash };
+                    keyspace.shard_in(database, &key).remove(&key, &access);
                 }
             }
         }

@@ -38,10 +38,12 @@ pub(super) struct BatchExecutor<'t, 's> {
     pub(super) gate: Result<Entered<'s>, HeldForLong>,
     pub(super) metrics: &'s ThreadMetrics,
     shard_ids: Vec<ShardId>,
-    /// The keys of a command that has several; the memory of a batch of them is asked for at once.
-    all_keys: Vec<FoundKey>,
+    /// The keys of a command behind its first one; the memory of a batch of them is asked for at once.
+    further_keys: Vec<FoundKey>,
     /// The processor's ticks at the end of the last command.
     ticks: u64,
+    /// The ticks when the clock was read for the time of the commands that follow.
+    ticks_of_now: u64,
     has_run: bool,
 }
 
@@ -106,8 +108,9 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             client,
             gate,
             shard_ids: Vec::new(),
-            all_keys: Vec::new(),
+            further_keys: Vec::new(),
             ticks: clock::ticks(),
+            ticks_of_now: 0,
             has_run: false,
         }
     }
@@ -477,33 +480,46 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             Some(hash),
             keys.first_position(arguments).map(|at| store.key(arguments.at(at)).hash)
         );
-        if keys.is_one() {
-            // Not the shard that was looked up: an earlier command of the batch may have changed the database.
-            self.call.keyspace.lock_one_unless_held(store.shard_of(database, hash))?;
+        // Not the shard that was looked up: an earlier command of the batch may have changed the database.
+        let shard = store.shard_of(database, hash);
+        self.further_keys.clear();
+        if !keys.is_one() {
+            self.find_further_keys();
+        }
+        if self.further_keys.is_empty() {
+            self.call.keyspace.lock_one_unless_held(shard)?;
             return Ok(Some(hash));
         }
         self.shard_ids.clear();
-        self.all_keys.clear();
-        for position in keys.positions(arguments) {
+        self.shard_ids.push(shard);
+        self.shard_ids.extend(self.further_keys.iter().map(|key| key.shard));
+        self.call.keyspace.lock_many_unless_held(&mut self.shard_ids)?;
+        Ok(Some(hash))
+    }
+
+    /// Finds the keys of the command behind the first one, which was found with the batch, and asks for their memory.
+    fn find_further_keys(&mut self) {
+        let store = &self.call.services.store;
+        let (arguments, database) = (self.call.arguments, self.call.caller.database);
+        for position in self.call.row.command.keys.positions(arguments).skip(1) {
             let hash = store.key(arguments.at(position)).hash;
             let shard = store.shard_of(database, hash);
             store.prefetch_shard(shard);
-            self.shard_ids.push(shard);
-            self.all_keys.push(FoundKey { hash, shard });
+            self.further_keys.push(FoundKey { hash, shard });
         }
-        lookup::prefetch(store, self.all_keys.iter().copied().take(BATCH_LIMIT));
-        self.call.keyspace.lock_many_unless_held(&mut self.shard_ids)?;
-        Ok(Some(hash))
+        lookup::prefetch(store, self.further_keys.iter().copied().take(BATCH_LIMIT));
     }
 
     #[inline]
     fn run_timed(&mut self) {
         let flags = self.call.row.command.flags;
         let client = self.client.as_deref_mut();
-        if let Some(now) = instrumentation::run(&mut self.call, client, &mut self.ticks).ended
+        let began = (self.ticks == self.ticks_of_now).then(|| self.call.keyspace.now());
+        if let Some(now) = instrumentation::run(&mut self.call, client, &mut self.ticks, began).ended
             && !flags.intersects(instrumentation::QUICK)
         {
             self.call.keyspace.set_now(now);
+            self.ticks_of_now = self.ticks;
             // The command may have been CONFIG SET or CLIENT NO-TOUCH.
             self.call.keyspace.access = access(self.call.settings, now, self.call.caller.leaves_traces);
         }

@@ -1,8 +1,8 @@
 //! Measuring commands: each is counted always, and timed if it is slow by nature, took long or is a sample.
 //!
-//! Of the commands that are flagged as quick, one in [`TIMING_SAMPLE`] is timed, or every one if the slow log asks for
-//! commands so short that any may matter.  Between samples only the processor's ticks are read, which costs next to nothing:
-//! so a quick command that took long, for its many keys or by mischance, is always seen.
+//! Of the commands that are flagged as quick, and of those within a script, which is timed itself, one in [`TIMING_SAMPLE`] is timed,
+//! or every one if the slow log asks for commands so short that any may matter.  Between samples only the processor's ticks are read,
+//! which costs next to nothing: so a quick command that took long, for its many keys or by mischance, is always seen.
 
 use crate::clock::{self, Now};
 use crate::command::{Call, Client, Flags, ShownArguments};
@@ -31,25 +31,30 @@ pub(super) struct Ended {
 }
 
 /// Runs the handler of a call, and counts and times it.  `ticks` are those at the end of the command before, or at the
-/// start of the batch, and become those at the end of this one.
+/// start of the batch, and become those at the end of this one.  `began` is the time now, if the clock was just read.
 #[inline]
-pub(super) fn run(call: &mut Call<'_, '_>, client: Option<&mut Client>, ticks: &mut u64) -> Ended {
+pub(super) fn run(
+    call: &mut Call<'_, '_>,
+    client: Option<&mut Client>,
+    ticks: &mut u64,
+    began: Option<Now>,
+) -> Ended {
     let counters = call.services.metrics.thread(call.slot).command(call.row.id);
     let flags = call.row.command.flags;
     if flags.contains(Flags::RUNS_SCRIPT) {
-        return run_restartable(call, client, counters, ticks);
+        return run_restartable(call, client, counters, (ticks, began));
     }
     counters.calls.add(1);
-    let is_quick =
-        flags.intersects(QUICK) && !(0..QUICK_MICROS).contains(&call.settings.slowlog_log_slower_than);
+    let is_quick = (flags.intersects(QUICK) || call.caller.is_script)
+        && !(0..QUICK_MICROS).contains(&call.settings.slowlog_log_slower_than);
     if !is_quick || counters.calls.get() % TIMING_SAMPLE == 1 {
-        return run_timed(call, client, counters, is_quick, ticks);
+        return run_timed(call, client, counters, (ticks, began));
     }
     let failed = handle(call, client, counters);
     let ended = clock::ticks();
     let duration = ended.wrapping_sub(std::mem::replace(ticks, ended));
-    if duration >= LONG_TICKS {
-        note_long(call, counters, duration);
+    if duration < LONG_TICKS || !note_long(call, counters, duration) {
+        counters.untimed.add(1);
     }
     Ended { failed, ended: None }
 }
@@ -60,17 +65,13 @@ fn run_timed(
     call: &mut Call<'_, '_>,
     client: Option<&mut Client>,
     counters: &CommandCounters,
-    is_quick: bool,
-    ticks: &mut u64,
+    (ticks, began): (&mut u64, Option<Now>),
 ) -> Ended {
     let services = call.services;
-    let began = services.clock.now();
+    let began = began.unwrap_or_else(|| services.clock.now());
     let failed = handle(call, client, counters);
     let now = services.clock.now();
-    let micros = now.micros().saturating_sub(began.micros());
-    // A sample stands for those since the last one.
-    let weight = if is_quick && counters.calls.get() > 1 { TIMING_SAMPLE } else { 1 };
-    note(call, counters, now, micros, weight);
+    note(call, counters, now, now.micros().saturating_sub(began.micros()));
     *ticks = clock::ticks();
     Ended { failed, ended: Some(now) }
 }
@@ -82,17 +83,17 @@ fn run_restartable(
     call: &mut Call<'_, '_>,
     client: Option<&mut Client>,
     counters: &CommandCounters,
-    ticks: &mut u64,
+    (ticks, began): (&mut u64, Option<Now>),
 ) -> Ended {
     let services = call.services;
-    let began = call.continuation.began.take().unwrap_or_else(|| services.clock.now());
+    let began = call.continuation.began.take().or(began).unwrap_or_else(|| services.clock.now());
     let failed = handle(call, client, counters);
     let now = services.clock.now();
     if call.continuation.restart.is_some() {
         call.continuation.began = Some(began);
     } else {
         counters.calls.add(1);
-        note(call, counters, now, now.micros().saturating_sub(began.micros()), 1);
+        note(call, counters, now, now.micros().saturating_sub(began.micros()));
     }
     *ticks = clock::ticks();
     Ended { failed, ended: Some(now) }
@@ -108,21 +109,23 @@ fn handle(call: &mut Call<'_, '_>, client: Option<&mut Client>, counters: &Comma
     failed
 }
 
-/// Notes a command of which only the ticks are known, if it took long.
+/// Notes a command of which only the ticks are known, if it took long; false if it did not.
 #[cold]
-fn note_long(call: &mut Call<'_, '_>, counters: &CommandCounters, ticks: u64) {
+fn note_long(call: &mut Call<'_, '_>, counters: &CommandCounters, ticks: u64) -> bool {
     let clock = &call.services.clock;
     let micros = clock.micros_of(ticks);
-    if micros >= LONG_MICROS {
-        note(call, counters, clock.now(), micros, 1);
+    let took_long = micros >= LONG_MICROS;
+    if took_long {
+        note(call, counters, clock.now(), micros);
     }
+    took_long
 }
 
 /// Notes how long a command took that has just ended.  The settings are those after it ran, as in Redis.
-fn note(call: &mut Call<'_, '_>, counters: &CommandCounters, now: Now, micros: u64, weight: u64) {
+fn note(call: &mut Call<'_, '_>, counters: &CommandCounters, now: Now, micros: u64) {
     let services = call.services;
     call.settings.refresh(&services.settings);
-    counters.time(micros, weight, call.settings.latency_tracking);
+    counters.time(micros, call.settings.latency_tracking);
     note_slow(call, micros, now.wall_millis() / 1000);
     let event =
         if call.row.command.flags.contains(Flags::FAST) { Event::FastCommand } else { Event::Command };

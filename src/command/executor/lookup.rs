@@ -58,7 +58,7 @@ pub(super) fn find<'s>(services: &'s Services, database: usize, arguments: Argum
 }
 
 /// Looks up a batch in three passes, each of which asks for the memory that the next one needs: the shard's header, the
-/// bucket, the entry.
+/// bucket, the entry.  A key that several requests name one after the other is asked for once.
 pub(super) fn find_batch<'s>(
     services: &'s Services,
     database: usize,
@@ -67,14 +67,18 @@ pub(super) fn find_batch<'s>(
     all: &mut SmallVec<[Found<'s>; BATCH_LIMIT]>,
 ) {
     let store = &services.store;
+    let mut keys: SmallVec<[FoundKey; BATCH_LIMIT]> = SmallVec::new();
     for index in 0..batch.len() {
         let found = find(services, database, batch.arguments(index, buffer));
-        if let Some(key) = found.key {
+        if let Some(key) = found.key
+            && keys.last().is_none_or(|last| last.hash != key.hash)
+        {
             store.prefetch_shard(key.shard);
+            keys.push(key);
         }
         all.push(found);
     }
-    prefetch(store, all.iter().filter_map(|found| found.key));
+    prefetch(store, keys.iter().copied());
 }
 
 /// Asks for the buckets and then for the entries of keys whose shards were asked for.

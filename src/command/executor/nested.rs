@@ -205,7 +205,7 @@ impl<'s> Call<'_, 's> {
             self.keyspace.unlock();
         }
         let mut inner = Call { arguments, row, first_hash, ..self.reborrow() };
-        !instrumentation::run(&mut inner, client, ticks).failed
+        !instrumentation::run(&mut inner, client, ticks, None).failed
     }
 
     /// The hash of the first key of a command, if the locks that are held are all that the command needs.

@@ -278,12 +278,15 @@ impl<'l> Stack<'l> {
     /// Puts the value at the top into the table at a place, under the key below the value; false, and nothing is done, if it
     /// can be no key.  May raise an error.
     pub(super) fn set_pair(&mut self, place: c_int) -> bool {
-        let is_key = match self.at(self.count - 1) {
-            Slot::Nil => false,
-            Slot::Number(number) => !number.is_nan(),
+        let key = self.count - 1;
+        // SAFETY: of a place beyond the values, Lua says that there is none.
+        let kind = if key > 0 { unsafe { ffi::lua_type(self.raw(), key) } } else { ffi::LUA_TNONE };
+        let is_key = match kind {
+            ffi::LUA_TNIL | ffi::LUA_TNONE => false,
+            ffi::LUA_TNUMBER => !matches!(self.at(key), Slot::Number(number) if number.is_nan()),
             _ => true,
         };
-        if is_key && place < self.count - 1 {
+        if is_key && place < key {
             let state = self.table(place);
             // SAFETY: there are a key, a value and a table.
             unsafe { ffi::lua_rawset(state, place) }
