@@ -17,11 +17,13 @@ pub(super) struct SortedChunks<T> {
     /// None of them is empty.
     chunks: Vec<Vec<T>>,
     length: usize,
+    /// The chunk that the last new item went into, and its place there; it may have moved since.
+    newest: (usize, usize),
 }
 
 impl<T> Default for SortedChunks<T> {
     fn default() -> Self {
-        SortedChunks { chunks: Vec::new(), length: 0 }
+        SortedChunks { chunks: Vec::new(), length: 0, newest: (0, 0) }
     }
 }
 
@@ -39,8 +41,8 @@ impl<T: Copy> SortedChunks<T> {
     /// Puts an item at its place.  `order` says how an item of the list compares with it.
     pub(super) fn insert(&mut self, item: T, order: impl Fn(&T) -> Ordering) {
         let is_before = |item: &T| order(item) == Ordering::Less;
-        let mut chunk = self.chunk_of(is_before).min(self.chunks.len().saturating_sub(1));
-        let mut at = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(is_before));
+        let behind_newest = self.place_behind_newest(is_before);
+        let (mut chunk, mut at) = behind_newest.unwrap_or_else(|| self.place_of(is_before));
         if self.chunks.get(chunk).is_none_or(|chunk| chunk.len() == CHUNK) {
             (chunk, at) = self.make_room(chunk, at);
         }
@@ -50,6 +52,27 @@ impl<T: Copy> SortedChunks<T> {
         }
         items.insert(at, item);
         self.length += 1;
+        self.newest = (chunk, at);
+    }
+
+    /// The place right behind the newest item, if the next one belongs there.  Items often come one behind the other, and a
+    /// search visits many that lie far from each other.
+    fn place_behind_newest(&self, is_before: impl Fn(&T) -> bool) -> Option<(usize, usize)> {
+        let (chunk, at) = self.newest;
+        let items = self.chunks.get(chunk)?;
+        let is_behind = items.get(at).is_some_and(&is_before);
+        let belongs_there = is_behind
+            && match items.get(at + 1) {
+                Some(next) => !is_before(next),
+                None => chunk + 1 == self.chunks.len(),
+            };
+        belongs_there.then_some((chunk, at + 1))
+    }
+
+    /// The place before the first item that is not before the new one.
+    fn place_of(&self, is_before: impl Fn(&T) -> bool) -> (usize, usize) {
+        let chunk = self.chunk_of(&is_before).min(self.chunks.len().saturating_sub(1));
+        (chunk, self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(is_before)))
     }
 
     /// Divides a full chunk, or begins a new one, and says where the place `at` of that chunk has gone.
@@ -120,13 +143,16 @@ mod tests {
         let mut random = Random::with_seed(1);
         let mut chunks = SortedChunks::default();
         let mut twin = std::collections::BTreeSet::new();
+        let mut newest = 0;
         for round in 0..20_000 {
-            let number = random.below(3000) as u32;
+            let is_next = random.below(2) == 0;
+            let number = if is_next { (newest + 1) % 3000 } else { random.below(3000) as u32 };
             if twin.contains(&number) && random.below(2) == 0 {
                 twin.remove(&number);
                 assert_eq!(chunks.remove(|item: &u32| item.cmp(&number)), Some(number));
             } else if twin.insert(number) {
                 chunks.insert(number, |item| item.cmp(&number));
+                newest = number;
             }
             if round % 500 == 0 {
                 let from = random.below(3000) as u32;

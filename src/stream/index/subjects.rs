@@ -80,7 +80,11 @@ impl Subjects {
     }
 
     fn find(&self, text: &[u8]) -> Option<SubjectId> {
-        self.by_text.find(self.hash(text), |id| *self.row(*id).text == *text).copied()
+        self.find_hashed(text, self.hash(text))
+    }
+
+    fn find_hashed(&self, text: &[u8], hash: u64) -> Option<SubjectId> {
+        self.by_text.find(hash, |id| *self.row(*id).text == *text).copied()
     }
 
     /// What is known of a subject.
@@ -104,7 +108,8 @@ impl Subjects {
     /// Adds messages of a subject, which come behind all others; more than one only if no lists are kept.
     pub(super) fn add(&mut self, text: &[u8], count: u64, first: u64, last: u64) {
         debug_assert!(count == 1 || self.middles.is_none(), "lists need every sequence");
-        let id = self.find(text).unwrap_or_else(|| self.insert(text));
+        let hash = self.hash(text);
+        let id = self.find_hashed(text, hash).unwrap_or_else(|| self.insert(text, hash));
         let ends = &mut self.row_mut(id).ends;
         let (former_count, former_last) = (ends.count(), ends.last());
         ends.add(count, first, last);
@@ -115,7 +120,7 @@ impl Subjects {
         }
     }
 
-    fn insert(&mut self, text: &[u8]) -> SubjectId {
+    fn insert(&mut self, text: &[u8], hash: u64) -> SubjectId {
         let id = self.free.pop().unwrap_or_else(|| {
             if self.pages.last().is_none_or(|page| page.len() == PAGE) {
                 self.pages.push(Vec::with_capacity(PAGE));
@@ -127,7 +132,7 @@ impl Subjects {
         *self.row_mut(id) = Row { text: text.into(), ends: Ends::default() };
         let Subjects { pages, by_text, in_order, hasher, .. } = self;
         let text_of = |id: &SubjectId| &*pages[*id as usize / PAGE][*id as usize % PAGE].text;
-        by_text.insert_unique(hasher.hash_one(text), id, |id| hasher.hash_one(text_of(id)));
+        by_text.insert_unique(hash, id, |id| hasher.hash_one(text_of(id)));
         in_order.insert(id, |other| text_of(other).cmp(text));
         id
     }
