@@ -10,8 +10,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How far ahead a file that goes on and on is laid out with zeros.
-const LAID_OUT_BYTES: usize = 256 * 1024;
+/// How far ahead a file that goes on and on is laid out with zeros: by as much as it has, between these.  The sync behind it
+/// takes as long as ten others, so a file that grows fast has fewer of them, and one with little in it stays small.
+const LAID_OUT_MIN: u64 = 256 * 1024;
+const LAID_OUT_MAX: u64 = 1024 * 1024;
 
 /// Bytes that are laid out by one write.  The system keeps what one write has brought in one piece, and a sync writes every piece
 /// whole of which a byte was changed: with one write of 256 KiB each sync of a record of 100 bytes would write as much.
@@ -302,13 +304,14 @@ impl PlacedRead for File {
 
 impl FolderFile {
     /// Writes zeros behind the end.
-    fn lay_out(&self) -> io::Result<()> {
-        let (mut at, end) = (self.end, self.end + LAID_OUT_BYTES as u64);
+    fn lay_out(&mut self) -> io::Result<()> {
+        let (mut at, end) = (self.end, self.end + self.end.clamp(LAID_OUT_MIN, LAID_OUT_MAX));
         while at < end {
             let next = (at / LAID_OUT_AT_ONCE as u64 + 1) * LAID_OUT_AT_ONCE as u64;
             self.file.write_all_at(&[0; LAID_OUT_AT_ONCE][..(next.min(end) - at) as usize], at)?;
             at = next;
         }
+        self.laid_out = end;
         Ok(())
     }
 }
@@ -331,9 +334,9 @@ impl DiskFile for FolderFile {
 
     fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write(bytes)?;
-        // A disk that has no room for zeros may still have room for records.
-        if self.end > self.laid_out && self.lay_out().is_ok() {
-            self.laid_out = self.end + LAID_OUT_BYTES as u64;
+        if self.end > self.laid_out {
+            // A disk that has no room for zeros may still have room for records.
+            let _ = self.lay_out();
         }
         Ok(())
     }
