@@ -27,6 +27,10 @@ const FILES_OF_LIMITED_STREAM: u64 = 8;
 /// Records are gathered up to so many bytes before they are written.
 const WRITE_BYTES: usize = 256 << 10;
 
+/// So many bytes are written before they are synced.  A sync of a whole file would hold up those of the journal, for which
+/// publishers wait, several times as long.
+const SYNC_BYTES: usize = 1 << 20;
+
 /// The size of a file of a stream that may have so many bytes.
 pub fn segment_bytes(max_bytes: Option<u64>) -> u64 {
     let part = max_bytes.unwrap_or(u64::MAX) / FILES_OF_LIMITED_STREAM;
@@ -85,6 +89,8 @@ struct OpenSegment {
     contents: Contents,
     /// Records that are not written yet.
     pending: Vec<u8>,
+    /// Bytes that are written and not synced yet.
+    unsynced: usize,
     /// Where the next record begins.
     end: u64,
 }
@@ -108,7 +114,7 @@ impl Appender {
         let contents = Contents::of(segment.summary, &segment.marks, directory);
         let file = self.disk.resume(&segment.id().name(), segment.records_end)?;
         let (reads, end) = (segment.file.clone(), segment.records_end);
-        self.open = Some(OpenSegment { file, reads, contents, pending: Vec::new(), end });
+        self.open = Some(OpenSegment { file, reads, contents, pending: Vec::new(), unsynced: 0, end });
         Ok(())
     }
 
@@ -134,7 +140,8 @@ impl Appender {
         let file = self.disk.create(&id.name())?;
         self.next_number += 1;
         let reads = OpenFile::open(&*self.disk, id)?;
-        Ok(OpenSegment { file, reads, contents: Contents::default(), pending: id.head(), end: HEAD })
+        let (contents, pending) = (Contents::default(), id.head());
+        Ok(OpenSegment { file, reads, contents, pending, unsynced: 0, end: HEAD })
     }
 
     /// Ends the present file, if it has messages.
@@ -193,7 +200,12 @@ impl OpenSegment {
 
     fn write(&mut self) -> io::Result<()> {
         self.file.write(&self.pending)?;
+        self.unsynced += self.pending.len();
         self.pending.clear();
+        if self.unsynced >= SYNC_BYTES {
+            self.file.sync()?;
+            self.unsynced = 0;
+        }
         Ok(())
     }
 }
