@@ -7,8 +7,8 @@ use std::cell::RefCell;
 
 /// The means of a thread to be relieved.
 pub trait StandIn {
-    /// Whether another thread is free to stand in.
-    fn is_free(&self) -> bool;
+    /// Who could stand in.
+    fn cover(&self) -> Cover;
 
     /// Leaves everything but the work in hand to that thread; false if none is free.  Nothing happens if that is done
     /// already.
@@ -20,8 +20,10 @@ pub trait StandIn {
 pub enum Cover {
     /// Another thread, which is free.
     Free,
-    /// Nobody just now: this thread stands in itself.
-    Away,
+    /// Another thread, which does so already.
+    StandsIn,
+    /// Nobody just now: this thread stands in itself, for the thread of this slot at the gate.
+    Away(usize),
     /// Nobody ever.
     Never,
 }
@@ -37,11 +39,7 @@ pub fn register(stand_in: Box<dyn StandIn>) {
 
 /// Who could stand in for this thread.
 pub fn cover() -> Cover {
-    STAND_IN.with_borrow(|stand_in| match stand_in {
-        Some(stand_in) if stand_in.is_free() => Cover::Free,
-        Some(_) => Cover::Away,
-        None => Cover::Never,
-    })
+    STAND_IN.with_borrow(|stand_in| stand_in.as_ref().map_or(Cover::Never, |stand_in| stand_in.cover()))
 }
 
 /// Has another thread stand in for this one; false if none can.

@@ -14,7 +14,7 @@ use crossbeam_utils::atomic::AtomicCell;
 use super::event_loop::EventLoop;
 use crate::allocator::Purge;
 use crate::lock_order::{Condvar, Mutex, rank};
-use crate::stand_in::StandIn;
+use crate::stand_in::{Cover, StandIn};
 use crate::store::LongHolds;
 
 /// Threads of a worker.
@@ -196,10 +196,11 @@ impl Relieved {
 }
 
 impl StandIn for Relieved {
-    fn is_free(&self) -> bool {
-        let Some(event_loop) = self.place().event_loop.take() else { return true };
+    fn cover(&self) -> Cover {
+        let Some(event_loop) = self.place().event_loop.take() else { return Cover::StandsIn };
         self.place().event_loop.store(Some(event_loop));
-        self.berth.state.lock().free > 0
+        let is_free = self.berth.state.lock().free > 0;
+        if is_free { Cover::Free } else { Cover::Away(self.berth.place(1 - self.thread).slot) }
     }
 
     fn take_over(&self) -> bool {

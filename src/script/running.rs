@@ -173,7 +173,7 @@ fn limits(call: &Call<'_, '_>, program: Program<'_>) -> Limits {
         Program::Script(_) => None,
     };
     let limits = (threshold, limit);
-    let watch = Watch::new(&call.services.supervisor, program.kind(), call.now(), holder, limits, shown);
+    let watch = Watch::new(&call.services.supervisor, program.kind(), holder, limits, shown);
     Limits { memory: call.settings.script_memory_limit, watch }
 }
 

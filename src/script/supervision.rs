@@ -13,7 +13,7 @@ use crate::clock::{Clock, Now};
 use crate::lock_order::{Mutex, rank};
 use crate::refusal::Refusal;
 use crate::stand_in::{self, Cover};
-use crate::store::{Hold, LongHolds};
+use crate::store::{Hold, LongHolds, Turn};
 
 /// Milliseconds that a script may take on a thread that stands in for another one: the clients of both wait for it.
 const STAND_IN_PATIENCE: u64 = 50;
@@ -143,16 +143,16 @@ impl Supervisor {
 }
 
 impl Watch {
-    /// Watches a script that begins at this time on the thread of this slot, holds this, and may take these milliseconds until
-    /// others are served beside it and until it is stopped.
+    /// Watches a script that begins now on the thread of this slot, holds this, and may take these milliseconds until others
+    /// are served beside it and until it is stopped.  For commands time may stand still, since a transaction began or so.
     pub(super) fn new(
         supervisor: &Arc<Supervisor>,
         kind: Kind,
-        began: Now,
         (slot, hold): (usize, Hold),
         (threshold, limit): (u64, u64),
         call: Option<ShownCall>,
     ) -> Watch {
+        let began = supervisor.clock.now();
         Watch {
             supervisor: Arc::clone(supervisor),
             kind,
@@ -221,8 +221,9 @@ impl Watch {
             return Ok(());
         }
         let cover = stand_in::cover();
-        // A turn that only lasts ends soon, and then its thread is free.
-        let stands_in_for_script = cover == Cover::Away && !self.supervisor.runs.lock().is_empty();
+        // A command ends soon, and then its thread is free.
+        let stands_in_for_script =
+            matches!(cover, Cover::Away(other) if self.supervisor.holds.has_script(other));
         let patience =
             if stands_in_for_script { self.threshold.min(STAND_IN_PATIENCE) } else { self.threshold };
         if taken < patience {
@@ -230,8 +231,8 @@ impl Watch {
         }
         match cover {
             Cover::Never => return Err(Stop::NotRelieved),
-            Cover::Away => return Err(Stop::Busy),
-            Cover::Free => (),
+            Cover::Away(_) => return Err(Stop::Busy),
+            Cover::Free | Cover::StandsIn => (),
         }
         let run = Arc::new(LongRun {
             kind: self.kind,
@@ -262,7 +263,83 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(run) = self.long_run.get() {
             self.supervisor.runs.lock().retain(|other| !Arc::ptr_eq(other, run));
-            self.supervisor.holds.forget(self.slot);
+            let lasts = stand_in::cover() == Cover::StandsIn;
+            self.supervisor.holds.forget(self.slot, if lasts { Turn::Lasts } else { Turn::Ends });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::stand_in::StandIn;
+
+    /// How this thread is covered.
+    struct Covered(Rc<Cell<Cover>>);
+
+    impl StandIn for Covered {
+        fn cover(&self) -> Cover {
+            self.0.get()
+        }
+
+        fn take_over(&self) -> bool {
+            if self.0.get() == Cover::Free {
+                self.0.set(Cover::StandsIn);
+            }
+            self.0.get() == Cover::StandsIn
+        }
+    }
+
+    fn supervisor() -> Arc<Supervisor> {
+        let start = Now::at(Duration::ZERO, Duration::ZERO);
+        Arc::new(Supervisor::new(Arc::new(Clock::manual(start)), Arc::default()))
+    }
+
+    /// A script over its threshold on the thread of a slot, which is covered so from here on.
+    fn long(supervisor: &Arc<Supervisor>, slot: usize) -> (Watch, Rc<Cell<Cover>>) {
+        let cover = Rc::new(Cell::new(Cover::Free));
+        stand_in::register(Box::new(Covered(Rc::clone(&cover))));
+        let watch = watch(supervisor, slot);
+        supervisor.clock.advance(Duration::from_millis(THRESHOLD));
+        assert_eq!(watch.look(), Ok(()));
+        assert_eq!(cover.get(), Cover::StandsIn);
+        assert!(supervisor.holds.has_script(slot));
+        (watch, cover)
+    }
+
+    const THRESHOLD: u64 = 1_000;
+
+    fn watch(supervisor: &Arc<Supervisor>, slot: usize) -> Watch {
+        Watch::new(supervisor, Kind::Script, (slot, Hold::All), (THRESHOLD, u64::MAX), None)
+    }
+
+    #[test]
+    fn what_follows_a_long_script_in_its_turn_is_known_to_take_long() {
+        let supervisor = supervisor();
+        let (watch, cover) = long(&supervisor, 3);
+        drop(watch);
+        assert!(supervisor.holds.is_empty() && supervisor.holds.has_turns());
+        supervisor.holds.forget_turn(3);
+        // The thread has its clients back, or never gave them away: its turn keeps nobody waiting.
+        let (watch, _) = long(&supervisor, 3);
+        cover.set(Cover::Free);
+        stand_in::register(Box::new(Covered(cover)));
+        drop(watch);
+        assert!(supervisor.holds.is_empty() && !supervisor.holds.has_turns());
+    }
+
+    #[test]
+    fn who_stands_in_for_a_command_runs_scripts_as_long_as_others() {
+        let supervisor = supervisor();
+        let (_watch, cover) = long(&supervisor, 3);
+        for (other, looked) in [(5, Ok(())), (3, Err(Stop::Busy))] {
+            cover.set(Cover::Away(other));
+            let watch = watch(&supervisor, 6);
+            supervisor.clock.advance(Duration::from_millis(STAND_IN_PATIENCE));
+            assert_eq!(watch.look(), looked, "it stands in for thread {other}");
         }
     }
 }

@@ -32,6 +32,15 @@ pub enum HeldForLong {
     ByCommand,
 }
 
+/// What becomes of the turn in which a script has run for long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// It has this thread to itself, and does more; [`LongHolds::forget_turn`] follows.
+    Lasts,
+    /// It ends, or keeps nobody waiting.
+    Ends,
+}
+
 /// For whom a thread waits that needs a lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patience {
@@ -57,8 +66,14 @@ struct Holders {
     /// By the slots of their threads.
     scripts: Vec<(usize, Hold)>,
     turns: Vec<usize>,
-    /// Those who wait for the end of a turn.
+    /// Those who wait for a change.
     parked: Vec<Waker>,
+}
+
+impl Holders {
+    fn is_empty(&self) -> bool {
+        self.scripts.is_empty() && self.turns.is_empty()
+    }
 }
 
 impl LongHolds {
@@ -71,10 +86,13 @@ impl LongHolds {
         self.count_and_wake(holders);
     }
 
-    /// The script is about to let go of it.
-    pub fn forget(&self, slot: usize) {
+    /// The script has ended.  If its turn lasts, it is only known again that this holds something.
+    pub fn forget(&self, slot: usize, turn: Turn) {
         let mut holders = self.holders.lock();
         holders.scripts.retain(|(holder, _)| *holder != slot);
+        if turn == Turn::Lasts {
+            holders.turns.push(slot);
+        }
         self.count_and_wake(holders);
     }
 
@@ -99,10 +117,11 @@ impl LongHolds {
         self.changes.load(Relaxed)
     }
 
-    /// Ready if there was a change since there were `seen` of them, or no turn takes long; else `waker` is woken then.
+    /// Ready if there was a change since there were `seen` of them, or nothing is held for long; else `waker` is woken then.  Whoever
+    /// counts the changes before it tries to get what it needs misses none.
     pub fn park(&self, seen: u64, waker: &Waker) -> Poll<()> {
         let mut holders = self.holders.lock();
-        if holders.turns.is_empty() || self.changes() != seen {
+        if holders.is_empty() || self.changes() != seen {
             return Poll::Ready(());
         }
         if !holders.parked.iter().any(|parked| parked.will_wake(waker)) {
@@ -132,6 +151,11 @@ impl LongHolds {
             Hold::Shards(shards) => shards.contains(&number),
             Hold::All => true,
         })
+    }
+
+    /// Whether a script runs for long on the thread of a slot.
+    pub fn has_script(&self, slot: usize) -> bool {
+        self.has(|holder, _| holder == slot)
     }
 
     /// Whether a script holds a slot at the gate.
@@ -184,9 +208,9 @@ mod tests {
         assert!(holds.has_slot(1) && !holds.has_slot(0));
         holds.note(0, Hold::All);
         assert!(holds.has_shard(8) && holds.has_all() && holds.has_slot(0) && holds.has_slot(5));
-        holds.forget(0);
+        holds.forget(0, Turn::Ends);
         assert!(holds.has_shard(7) && !holds.has_all());
-        holds.forget(1);
+        holds.forget(1, Turn::Ends);
         assert!(holds.is_empty());
     }
 
@@ -209,11 +233,37 @@ mod tests {
         assert!(is_parked(), "another turn takes long still");
         holds.note(4, Hold::Shards(smallvec![7]));
         assert_eq!(woken.0.load(Relaxed), 2);
-        assert!(!holds.has_turns() && !is_parked());
         holds.note_turn(4);
         assert!(!holds.has_turns(), "it is known what the script holds");
+        assert!(is_parked(), "the script lasts");
         assert_eq!(holds.reason(|holds| holds.has_shard(7)), HeldForLong::ByScript);
         assert_eq!(holds.reason(|holds| holds.has_shard(8)), HeldForLong::ByCommand);
+        holds.forget(4, Turn::Ends);
+        assert_eq!(woken.0.load(Relaxed), 3);
+        assert!(!is_parked(), "nothing is held any more");
+    }
+
+    /// What follows in the turn, such as the rest of a pipeline, may hold the same, and nobody watches over it any more.
+    #[test]
+    fn a_turn_that_outlasts_its_script_is_held_for_long_until_it_ends() {
+        let holds = LongHolds::default();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        holds.note_turn(3);
+        holds.note(3, Hold::Shards(smallvec![7]));
+        holds.forget(3, Turn::Lasts);
+        assert!(holds.is_empty() && holds.has_turns());
+        assert_eq!(holds.reason(|holds| holds.has_shard(7)), HeldForLong::ByCommand);
+        assert!(holds.park(holds.changes(), &waker).is_pending());
+        // The next script of the turn.
+        holds.note(3, Hold::All);
+        assert!(holds.has_all() && !holds.has_turns());
+        holds.forget(3, Turn::Lasts);
+        assert_eq!(woken.0.load(Relaxed), 1);
+        assert!(holds.park(holds.changes(), &waker).is_pending());
+        holds.forget_turn(3);
+        assert_eq!(woken.0.load(Relaxed), 2);
+        assert!(holds.is_empty() && !holds.has_turns());
     }
 
     #[derive(Default)]

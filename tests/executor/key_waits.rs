@@ -12,7 +12,7 @@ use quartet::command::{BlockedCommand, Caller, Flow, Services};
 use quartet::random::Random;
 use quartet::server;
 use quartet::settings::Settings;
-use quartet::store::Hold;
+use quartet::store::{Hold, Turn};
 use quartet::wait::thread_waker;
 use quartet_protocol::resp::Output;
 
@@ -301,7 +301,7 @@ fn what_goes_back_to_a_key_that_is_held_for_long_goes_back_later() {
             services.store.holds().note(1, Hold::Shards([shard.number()].into_iter().collect()));
             held.wait();
             ended.wait();
-            services.store.holds().forget(1);
+            services.store.holds().forget(1, Turn::Ends);
             drop(guard);
         });
         held.wait();

@@ -51,7 +51,7 @@ fn run(engine: &mut Engine, text: &str, argument: &[u8]) -> Ended {
     engine.compile(&script).expect("it is Lua");
     let start = Now::at(Duration::ZERO, Duration::ZERO);
     let supervisor = Arc::new(Supervisor::new(Arc::new(Clock::manual(start)), Arc::<LongHolds>::default()));
-    let watch = Watch::new(&supervisor, Kind::Script, start, (0, Hold::All), (u64::MAX, u64::MAX), None);
+    let watch = Watch::new(&supervisor, Kind::Script, (0, Hold::All), (u64::MAX, u64::MAX), None);
     let limits = Limits { memory: 64 * 1024 * 1024, watch };
     let keys: [&[u8]; 0] = [];
     engine.run(Program::Script(&script), keys.into_iter(), [argument].into_iter(), limits, &mut Echo)
