@@ -87,12 +87,16 @@ impl Client {
 
     /// Ends the transaction and the watches, locking the shards of watched keys one by one.
     pub fn forget_transaction(&mut self, keyspace: &mut Keyspace<'_>) {
-        let Some(transaction) = self.transaction.take() else { return };
-        self.clear_transaction_marks();
-        for (id, key) in transaction.watched_shards(keyspace.store()) {
-            // A watch that stays does no harm: nobody looks at it any more.
-            keyspace.with_shard_unless_held(id, |shard| shard.unwatch(key, &transaction.changed));
+        if let Some(transaction) = self.take_transaction() {
+            transaction.end_watches(keyspace);
         }
+    }
+
+    /// Ends the transaction, whose watches are left to the caller.
+    pub fn take_transaction(&mut self) -> Option<Box<Transaction>> {
+        let transaction = self.transaction.take()?;
+        self.clear_transaction_marks();
+        Some(transaction)
     }
 
     /// Shows others that the client is in no transaction any more.
@@ -136,5 +140,13 @@ impl Transaction {
     pub fn watched_shards(&self, store: &Store) -> Vec<(ShardId, &[u8])> {
         let shard_of = |database: usize, key: &[u8]| store.shard_of(database, store.key(key).hash);
         self.watched.iter().map(|(database, key)| (shard_of(*database, key), &**key)).collect()
+    }
+
+    /// Ends the watches, locking the shards of watched keys one by one.
+    pub fn end_watches(&self, keyspace: &mut Keyspace<'_>) {
+        for (id, key) in self.watched_shards(keyspace.store()) {
+            // A watch that stays does no harm: nobody looks at it any more.
+            keyspace.with_shard_unless_held(id, |shard| shard.unwatch(key, &self.changed));
+        }
     }
 }

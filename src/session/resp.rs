@@ -259,7 +259,7 @@ impl Session {
             if matches!(waiting, Waiting::Yes | Waiting::No) {
                 return Poll::Pending;
             }
-            if !executor.cut_short(blocked.as_mut()) {
+            if !ready!(executor.poll_cut_short(blocked.as_mut(), waker)) {
                 ready!(executor.poll_blocked(blocked.as_mut(), waker, output));
             } else if waiting == Waiting::TimeOut {
                 blocked.write_timeout(output);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use quartet::clock::Clock;
@@ -94,11 +95,11 @@ fn a_wait_that_is_cut_short_takes_nothing_and_one_that_was_served_has_its_answer
     for line in waits {
         let mut served = asking.wait(line);
         assert_eq!(asking.reply("RPUSH key 1"), ":1");
-        assert!(!asking.executor.cut_short(&mut *served), "{line}");
+        assert_eq!(asking.executor.poll_cut_short(&mut *served, Waker::noop()), Poll::Ready(false), "{line}");
         let reply = asking.poll(&mut *served).expect("it was served");
         assert!(reply.ends_with("$1 1"), "{line}: {reply}");
         let mut cut = asking.wait(line);
-        assert!(asking.executor.cut_short(&mut *cut), "{line}");
+        assert_eq!(asking.executor.poll_cut_short(&mut *cut, Waker::noop()), Poll::Ready(true), "{line}");
         assert_eq!(asking.reply("RPUSH key 2"), ":1");
         assert_eq!(asking.reply("LPOP key"), "$1 2");
         asking.reply("DEL to");

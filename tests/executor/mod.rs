@@ -2,10 +2,12 @@
 
 mod key_wait_steps;
 mod key_waits;
+mod long_holds;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use quartet::catalog::SERVICES;
 use quartet::client::Door;
@@ -38,6 +40,10 @@ const NEEDS_STORE: &str = "-ERR the store alone would do";
 /// A command whose reply waits for a disk that never gets it: `HOLD`.
 const HOLD: &[Command] = &[Command { name: "hold", handler: Handler::Data(hold), ..Command::ROW }];
 
+/// A command that takes as long as it likes: `LAST milliseconds`.
+const LAST: &[Command] =
+    &[Command { name: "last", syntax: "milliseconds", handler: Handler::Data(last), ..Command::ROW }];
+
 struct SlowDisk;
 
 impl Durable for SlowDisk {
@@ -48,6 +54,13 @@ impl Durable for SlowDisk {
 
 fn hold(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.delay_reply(Barrier { journal: Arc::new(SlowDisk), position: Position(1) });
+    call.output.ok();
+    Ok(())
+}
+
+fn last(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let milliseconds = std::str::from_utf8(call.arguments.at(1)).ok().and_then(|text| text.parse().ok());
+    call.services.clock.advance(Duration::from_millis(milliseconds.expect("a number")));
     call.output.ok();
     Ok(())
 }
@@ -69,10 +82,14 @@ struct Requests {
 
 impl Requests {
     fn new() -> Requests {
-        let settings = Settings { threads: 1, dir: None, ..Settings::default() };
-        let mut services = server::services(settings, Clock::machine(), 1);
+        Requests::with(Settings::default(), Clock::machine())
+    }
+
+    fn with(settings: Settings, clock: Clock) -> Requests {
+        let settings = Settings { threads: 1, dir: None, ..settings };
+        let mut services = server::services(settings, clock, 1);
         let families = SERVICES.iter().flat_map(|service| service.commands).copied();
-        services.commands = CommandTable::new(&families.chain([NEST, HOLD]).collect::<Vec<_>>());
+        services.commands = CommandTable::new(&families.chain([NEST, HOLD, LAST]).collect::<Vec<_>>());
         services.metrics = Metrics::new(THREADS, services.commands.rows().len());
         let caller = Caller::new(None, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         let caller = Caller { may_block: false, ..caller };
@@ -296,4 +313,17 @@ fn only_a_transaction_that_appends_to_the_journal_waits_for_its_turn() {
     drop(release);
     assert!(requests.ask_as_one(&["LOCK.ACQUIRE job ann TTL 1000"]).contains("fence"));
     other.join().expect("it has had its turn");
+}
+
+/// Time stands still for the commands of a transaction, but not for those who watch over its scripts.
+#[test]
+fn the_time_of_a_script_begins_with_it() {
+    let settings = Settings { busy_reply_threshold: 5_000, ..Settings::default() };
+    let mut requests = Requests::with(settings, key_waits::still());
+    let script = OwnedArguments::from_slices(&[b"EVAL", b"for _ = 1, 1e6 do end return 1", b"0"]);
+    let queue = [owned("LAST 8000"), script, owned("LAST 8000")];
+    let mut output = Output::new();
+    assert_eq!(requests.executor.run_transaction(&mut requests.caller, &queue, &mut output), Flow::Continue);
+    // Nobody could stand in for this thread, so a script over the threshold would be stopped.
+    assert_eq!(text(&output), "*3 +OK :1 +OK");
 }

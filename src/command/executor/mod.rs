@@ -22,13 +22,13 @@ mod transaction;
 pub mod unknown;
 
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Poll, Waker, ready};
 
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Arguments, Batch, Output, OwnedArguments};
 use smallvec::SmallVec;
 
-use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
+use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, KeyWaiters, Services};
 use crate::clock::Now;
 use crate::delivery::{Effects, Slowed};
 use crate::random::Random;
@@ -342,11 +342,18 @@ impl Executor {
         }
     }
 
-    /// Ends the waiting of a command without an answer; false if its answer is on its way, which is then to be polled for, or
-    /// if somebody keeps this thread from the store for long.
-    pub fn cut_short(&mut self, blocked: &mut dyn BlockedCommand) -> bool {
-        let cut = self.visit(|services, keyspace, effects| blocked.cut_short(services, keyspace, effects));
-        cut.unwrap_or(false)
+    /// Ends the waiting of a command without an answer; false if its answer is on its way, which is then to be polled for.  While
+    /// somebody keeps this thread from the store for long, `waker` is woken when that may be over.
+    pub fn poll_cut_short(&mut self, blocked: &mut dyn BlockedCommand, waker: &Waker) -> Poll<bool> {
+        loop {
+            let seen = self.services.store.holds().changes();
+            let cut =
+                self.visit(|services, keyspace, effects| blocked.cut_short(services, keyspace, effects));
+            if let Some(is_cut) = cut {
+                return Poll::Ready(is_cut);
+            }
+            ready!(self.services.store.holds().park(seen, waker));
+        }
     }
 
     /// Lets `step` work on the store within the gate, without a command; none if somebody keeps this thread out for long.
@@ -363,19 +370,23 @@ impl Executor {
         Some(result)
     }
 
-    /// Ends the transaction of a client that has gone, and all that it holds in services.
+    /// Ends the transaction of a client that has gone, and all that it holds in services.  Somebody who keeps this thread from the
+    /// store for long is not waited for.
     pub fn disconnect(&mut self, client: &mut Client) {
-        let Executor { services, workspace, .. } = self;
-        // A script that keeps this thread out holds nothing that is needed here.
-        let (gate, mut keyspace) = batch::enter(services, workspace, true, Patience::Commands);
-        client.forget_transaction(&mut keyspace);
-        for service in services.rows {
-            (service.disconnect)(services, client, keyspace.now(), &mut workspace.effects);
+        if let Some(transaction) = client.take_transaction()
+            && self.visit(|_, keyspace, _| transaction.end_watches(keyspace)).is_none()
+        {
+            let end_watches =
+                move |_: &KeyWaiters, keyspace: &mut Keyspace<'_>| transaction.end_watches(keyspace);
+            self.services.key_waiters.postpone(Box::new(end_watches));
         }
-        services.settle(workspace.slot, &mut keyspace);
-        drop(gate);
+        let Executor { services, workspace, .. } = self;
+        let now = services.clock.now();
+        for service in services.rows {
+            (service.disconnect)(services, client, now, &mut workspace.effects);
+        }
         services.fan_out.deliver(&mut workspace.effects);
-        services.clients.disconnect(client.shared.id, services.clock.now().millis());
+        services.clients.disconnect(client.shared.id, now.millis());
     }
 }
 

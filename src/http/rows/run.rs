@@ -163,7 +163,8 @@ impl Run {
         });
         let is_answered = context.wait_for(answered).await?;
         if !is_answered {
-            if executor.cut_short(&mut **command) {
+            let cut = poll_fn(|task| executor.poll_cut_short(&mut **command, task.waker()));
+            if context.wait_for(cut).await? {
                 command.write_timeout(output);
             } else {
                 let answered = poll_fn(|task| executor.poll_blocked(&mut **command, task.waker(), output));
