@@ -17,14 +17,17 @@ type held struct {
 // Lost is closed once it is lost, before the server can grant it to anybody else.
 func (h *held) Lost() <-chan struct{} { return h.holding.lost }
 
-// Err is nil while it is held, and else an error that is ErrLost.  The clock is asked, so a program that was paused is told
-// the truth as well.
+// Err is nil while it is held, ErrNotHeld once it or its session was released, and ErrLost once it is lost.  The clock is asked,
+// so a program that was paused is told the truth as well.
 func (h *held) Err() error { return h.client.renewal.look(h.holding) }
 
 // Remaining is for how long it is certainly held, without a further renewal.
 func (h *held) Remaining() time.Duration {
 	h.client.renewal.lock.Lock()
 	defer h.client.renewal.lock.Unlock()
+	if h.holding.isReleased {
+		return 0
+	}
 	return h.holding.lostAt().until()
 }
 
@@ -41,15 +44,24 @@ func (h *held) Context(parent context.Context) (context.Context, context.CancelF
 	return ctx, func() { cancel(nil) }
 }
 
-// Release gives it back.  The error is ErrLost if it was lost before; it does nothing if it was released before.
+// Release gives it back.  The error is ErrLost if it was lost before; it does nothing if it was released before.  If the server
+// cannot be reached it is renewed no longer, and may be released again.
+//
+// A context that has ended already does not keep it from the server: it is why the work has ended.
 func (h *held) Release(ctx context.Context) error {
 	first, err := h.client.renewal.release(h.holding)
 	if !first || err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		ctx = detached{ctx}
+	}
 	err = h.giveBack(ctx)
 	if errors.Is(err, ErrNotHeld) || errors.Is(err, ErrLost) {
 		return h.client.renewal.lose(h.holding, "it was forced, or its lease ended before its release")
+	}
+	if err != nil {
+		h.client.renewal.takeBack(h.holding)
 	}
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+
+	"github.com/gomodule/redigo/redis"
 )
 
 // untilLost waits for the end of the context of a lock, and says what a function does that heeds it.
@@ -133,4 +135,69 @@ func TestALockIsReleasedWhenItsContextEnds(t *testing.T) {
 	})
 	isTrue(t, errors.Is(err, context.Canceled), "the function's own error")
 	isTrue(t, server.held("x") == 0, "it is released")
+}
+
+func TestNothingGoesOnBehindARelease(t *testing.T) {
+	t.Parallel()
+	client := startServer(t).client(t)
+	session, err := client.Session(background, shortTTL, 0)
+	must(t, err)
+	lease, err := client.Lock("x").Acquire(background)
+	must(t, err)
+	kept, err := session.Lock("y").Acquire(background)
+	must(t, err)
+	must(t, lease.Release(background))
+	must(t, session.Close(background))
+	for _, held := range []*Lease{lease, kept} {
+		isTrue(t, held.Remaining() == 0, "nothing of it is left")
+		isTrue(t, errors.Is(held.Err(), ErrNotHeld), "it is over")
+		select {
+		case <-held.Lost():
+			t.Fatal("nobody took it away")
+		default:
+		}
+		must(t, held.Release(background))
+	}
+}
+
+func TestAReleaseWhoseContextHasEndedReachesTheServer(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	lease, err := server.client(t).Lock("x").Acquire(background)
+	must(t, err)
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	must(t, lease.Release(ctx))
+	isTrue(t, server.held("x") == 0, "it is free")
+}
+
+func TestAReleaseThatDoesNotReachTheServerIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	relay := startRelay(t, server.address(), listen(t))
+	lease, err := relay.client(t).Lock("x").Acquire(background)
+	must(t, err)
+	relay.cut()
+	isTrue(t, lease.Release(background) != nil, "there is no way to the server")
+	relay.restore()
+	must(t, lease.Release(background))
+	isTrue(t, server.held("x") == 0, "it is free")
+}
+
+func TestManyIdleConnectionsThatAreClosedDoNotMatter(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	relay := startRelay(t, server.address(), listen(t))
+	client := relay.client(t)
+	idle := make([]redis.Conn, 4)
+	for at := range idle {
+		conn, err := client.transport.take(background, client.transport.timeout)
+		must(t, err)
+		idle[at] = conn
+	}
+	for _, conn := range idle {
+		client.transport.giveBack(conn)
+	}
+	relay.closeAll()
+	must(t, client.Lock("x").Do(background, func(context.Context, *Lease) error { return nil }))
 }

@@ -2,6 +2,7 @@ package quartet
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -66,11 +67,20 @@ func (r *renewal) lose(holding *holding, reason string) error {
 	return holding.lostErr
 }
 
-// look says why it is lost by now, by the clock as well.
+// takeBack notes that the server does not know of its release yet, so that it may be released again.
+func (r *renewal) takeBack(holding *holding) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	holding.isReleased = false
+}
+
+// look says why it is held no longer by now, by the clock as well.
 func (r *renewal) look(holding *holding) error {
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	holding.look(now())
+	if !holding.look(now()) && holding.isReleased {
+		return fmt.Errorf("%w: %s was released, or its session", ErrNotHeld, holding.label)
+	}
 	return holding.lostErr
 }
 

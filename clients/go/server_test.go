@@ -272,5 +272,12 @@ func (r *relay) cut() {
 	r.closeAll()
 }
 
+// restore lets new connections through again.
+func (r *relay) restore() {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.isCut = false
+}
+
 // contains says whether an error says this.
 func contains(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }

@@ -29,6 +29,7 @@ type transport struct {
 func (t *transport) call(ctx context.Context, asked command, wait time.Duration) (interface{}, error) {
 	replies, err := t.batch(ctx, []command{asked}, t.timeout+wait)
 	if err != nil && ctx.Err() == nil && isRepeatable(err) {
+		t.dropIdle()
 		// A connection that was idle may have been closed meanwhile.  Requests about locks have an id, and a check that is
 		// repeated only costs somebody a little of a limit.
 		replies, err = t.batch(ctx, []command{asked}, t.timeout+wait)
@@ -178,8 +179,16 @@ func (t *transport) giveBack(conn redis.Conn) {
 
 func (t *transport) close() {
 	t.lock.Lock()
+	t.closed = true
+	t.lock.Unlock()
+	t.dropIdle()
+}
+
+// dropIdle closes what is idle: the other end of the one has closed it, and so probably those of the others.
+func (t *transport) dropIdle() {
+	t.lock.Lock()
 	idle := t.idle
-	t.idle, t.closed = nil, true
+	t.idle = nil
 	t.lock.Unlock()
 	for _, conn := range idle {
 		conn.Close()

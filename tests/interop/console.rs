@@ -15,7 +15,7 @@ const JOBS: [&str; 22] = [
     "names_that_are_markup_stay_text",
     "a_key_is_changed_and_deleted",
     "names_and_values_may_be_anything",
-    "ten_thousand_keys_are_seen_page_by_page",
+    "every_key_is_seen_page_by_page",
     "what_others_have_changed_is_not_written_over",
     "the_focus_outlives_what_changes",
     "a_check_is_tried",

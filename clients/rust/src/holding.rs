@@ -84,8 +84,14 @@ impl Holding {
         }
     }
 
-    /// Fails if it is lost by now, by the clock as well.
+    /// Fails if it is held no longer: lost by now, by the clock as well, or given back with its session.
     pub(crate) fn check(&self) -> Result<()> {
+        self.look()?;
+        if self.is_released() { Err(Error::NotHeld) } else { Ok(()) }
+    }
+
+    /// Fails if it is lost by now, by the clock as well.
+    pub(crate) fn look(&self) -> Result<()> {
         if now() >= self.lost_at() {
             self.lose("it was not renewed in time: the server did not answer, or this program was paused");
         }
@@ -94,7 +100,7 @@ impl Holding {
 
     /// Notes that its holder gives it back.  Returns whether the server is to be told; fails if it was lost before.
     pub(crate) fn release(&self) -> Result<bool> {
-        self.check()?;
+        self.look()?;
         Ok(!std::mem::replace(&mut self.state().is_released, true))
     }
 

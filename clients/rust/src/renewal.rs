@@ -2,7 +2,7 @@
 //!
 //! They are two because the first one waits for the server, which may be why something is lost.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -33,27 +33,40 @@ struct Book {
 /// Keeps holdings alive from the first one until it is dropped.
 pub(crate) struct Renewal {
     book: Arc<Book>,
-    tasks: OnceLock<[AbortHandle; 2]>,
+    /// None before the first holding, and the tasks of a runtime that may have ended since.
+    tasks: Mutex<Vec<AbortHandle>>,
 }
 
 impl Renewal {
     pub(crate) fn new(transport: Transport) -> Renewal {
         let holdings = Mutex::new(Vec::new());
         let book = Book { transport, holdings, renew: Notify::new(), watch: Notify::new() };
-        Renewal { book: Arc::new(book), tasks: OnceLock::new() }
+        Renewal { book: Arc::new(book), tasks: Mutex::default() }
     }
 
     /// Renews it from now on.
     pub(crate) fn keep(&self, holding: &Arc<Holding>) {
         self.book.holdings().push(Arc::clone(holding));
-        self.tasks.get_or_init(|| {
-            let (renewing, watching) = (Arc::clone(&self.book), Arc::clone(&self.book));
-            let renew = tokio::spawn(async move { renewing.renew_all().await });
-            let watch = tokio::spawn(async move { watching.watch_all().await });
-            [renew.abort_handle(), watch.abort_handle()]
-        });
+        self.start();
         self.book.renew.notify_one();
         self.book.watch.notify_one();
+    }
+
+    /// Starts the tasks if none run: a runtime that ends, as each test has one, takes its tasks along.
+    fn start(&self) {
+        let mut tasks = self.tasks();
+        if !tasks.is_empty() && !tasks.iter().any(AbortHandle::is_finished) {
+            return;
+        }
+        tasks.drain(..).for_each(|task| task.abort());
+        let (renewing, watching) = (Arc::clone(&self.book), Arc::clone(&self.book));
+        let renew = tokio::spawn(async move { renewing.renew_all().await });
+        let watch = tokio::spawn(async move { watching.watch_all().await });
+        tasks.extend([renew.abort_handle(), watch.abort_handle()]);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews it no longer.
@@ -64,9 +77,7 @@ impl Renewal {
 
 impl Drop for Renewal {
     fn drop(&mut self) {
-        for task in self.tasks.get().into_iter().flatten() {
-            task.abort();
-        }
+        self.tasks().drain(..).for_each(|task| task.abort());
     }
 }
 
@@ -119,7 +130,7 @@ impl Book {
         loop {
             let next = {
                 let mut holdings = self.holdings();
-                holdings.retain(|holding| holding.check().is_ok());
+                holdings.retain(|holding| holding.look().is_ok());
                 holdings.iter().map(|holding| holding.lost_at()).min()
             };
             sleep_until(next, &self.watch).await;

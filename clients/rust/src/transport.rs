@@ -3,7 +3,7 @@
 //! A connection that waits for a lock answers nothing else meanwhile, and a renewal must not wait for others, so each request
 //! has a connection to itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -34,6 +34,8 @@ impl Transport {
             // A connection that was idle may have been closed meanwhile.  Requests about locks have an id, and a check that
             // is repeated only costs somebody a little of a limit.
             Err(Error::Redis(error)) if error.is_io_error() || error.is_connection_dropped() => {
+                // The other end of the one has closed it, and so probably those of the others.
+                self.idle().clear();
                 self.batch(&commands, timeout).await?
             }
             other => other?,
@@ -58,15 +60,19 @@ impl Transport {
         // A connection that is dropped with its request is closed, and the server withdraws what it has not answered yet.
         let (connection, replies) =
             tokio::time::timeout(timeout, asking).await.map_err(|_| Error::Timeout)??;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         if idle.len() < IDLE_MAX {
             idle.push(connection);
         }
         Ok(replies)
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<MultiplexedConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn take(&self) -> Result<MultiplexedConnection> {
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self.idle().pop();
         if let Some(connection) = kept {
             return Ok(connection);
         }

@@ -35,17 +35,21 @@ export abstract class Held<Kind extends Holding = Holding> implements AsyncDispo
     return this.holding.look(now());
   }
 
-  /** Throws LockLost if it is lost by now. */
+  /** Throws LockLost if it is lost by now, and NotHeld if it was released. */
   throwIfLost(): void {
     if (this.isLost) throw this.signal.reason;
+    if (this.holding.isReleased) throw new NotHeld(`${this.holding.label} was released, or its session`);
   }
 
   /** For how long it is certainly held, without a further renewal. */
   get remainingMs(): number {
-    return Math.max(0, this.holding.lostAt - now());
+    return this.holding.isReleased ? 0 : Math.max(0, this.holding.lostAt - now());
   }
 
-  /** Gives it back.  Throws LockLost if it was lost before, and does nothing if it was released before. */
+  /**
+   * Gives it back.  Throws LockLost if it was lost before, and does nothing if it was released before.  If the server cannot be
+   * reached it is renewed no longer, and may be released again.
+   */
   async release(): Promise<void> {
     if (this.holding.isReleased) return;
     if (!this.parts.renewal.release(this.holding)) {
@@ -55,6 +59,7 @@ export abstract class Held<Kind extends Holding = Holding> implements AsyncDispo
     try {
       await this.giveBack();
     } catch (error) {
+      this.holding.isReleased = false;
       throw error instanceof NotHeld || error instanceof LockLost ? this.lost(error.message) : error;
     }
   }

@@ -156,6 +156,7 @@ export class Transport {
       reply = await once();
     } catch (error) {
       if (error instanceof QuartetError || signal?.aborted) throw error;
+      this.#dropIdle();
       // A connection that was idle may have been closed meanwhile.  Requests about locks have an id, and a check that is
       // repeated only costs somebody a little of a limit.
       reply = await once();
@@ -223,6 +224,11 @@ export class Transport {
   /** Closes what is idle, and what is in use once it is not. */
   close(): void {
     this.#isClosed = true;
+    this.#dropIdle();
+  }
+
+  /** Closes what is idle: the other end of the one has closed it, and so probably those of the others. */
+  #dropIdle(): void {
     for (const connection of this.#idle.splice(0)) connection.close();
   }
 }

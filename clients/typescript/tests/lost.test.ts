@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { LockLost } from "../src/index.js";
+import { LockLost, NotHeld } from "../src/index.js";
 import { LIBRARIES, Relay, Server, aborted, client, name, waitFor } from "./servers.js";
 
 const SHORT_MS = 1200;
@@ -71,6 +71,43 @@ for (const library of LIBRARIES) {
       quartet.close();
       assert.ok(lease.signal.aborted);
       await assert.rejects(lease.release(), /its client was closed/);
+    });
+
+    test("nothing goes on behind a release", async () => {
+      await using server = await Server.start();
+      using quartet = client(library, server.port);
+      const session = await quartet.session();
+      const [lease, kept] = [await quartet.lock(name()).acquire(), await session.lock(name()).acquire()];
+      await lease.release();
+      await session.close();
+      for (const held of [lease, kept]) {
+        assert.equal(held.remainingMs, 0);
+        assert.ok(!held.signal.aborted);
+        assert.throws(() => held.throwIfLost(), NotHeld);
+        await held.release();
+      }
+    });
+
+    test("a release that does not reach the server is tried again", async () => {
+      await using server = await Server.start();
+      await using relay = await Relay.start(server.port);
+      using quartet = client(library, relay.port);
+      const resource = name();
+      const lease = await quartet.lock(resource).acquire();
+      relay.cut();
+      await assert.rejects(lease.release());
+      relay.isCut = false;
+      await lease.release();
+      assert.equal(await server.heldMs(resource), 0);
+    });
+
+    test("many idle connections that are closed do not matter", async () => {
+      await using server = await Server.start();
+      await using relay = await Relay.start(server.port);
+      using quartet = client(library, relay.port);
+      await Promise.all(["a", "b", "c", "d"].map((key) => quartet.limiter().check(key)));
+      relay.closeAll();
+      await quartet.lock(name()).withLock(() => undefined);
     });
 
     test("told before anybody else is granted it", async () => {

@@ -127,23 +127,24 @@ const JOBS = {
       assert.equal(await client.run("EXISTS", `odd:${name}`), 0, name.slice(0, 20));
     }
     // The parts of a value are longer than a reply may be.
-    const part = (number) => `${number}`.padEnd(1_000_000, ".");
-    for (let number = 0; number < 40; number++) {
-      await client.run("RPUSH", "long:list", part(number));
-      await client.run("HSET", "long:hash", `field ${number}`, part(number));
-    }
+    const parts = `for number = 0, 19 do
+      local part = number .. string.rep(".", 1000000)
+      redis.call("RPUSH", KEYS[1], part)
+      redis.call("HSET", KEYS[2], "field " .. number, part)
+    end`;
+    await client.run("EVAL", parts, 2, "long:list", "long:hash");
     for (const [key, text] of [["long:list", "10......"], ["long:hash", "field "]]) {
       await page.go(`#/cache?match=long:*&key=${Buffer.from(key).toString("hex")}`);
-      await page.says("40 parts", key === "long:list" ? "9......" : "......");
+      await page.says("20 parts", key === "long:list" ? "9......" : "......");
       await page.click(".detail button", "Next page");
-      await page.says("40 parts", text);
+      await page.says("20 parts", text);
       await client.run("DEL", key);
     }
     assertHarmless(page);
   },
 
-  async ten_thousand_keys_are_seen_page_by_page() {
-    for (let from = 0; from < 10_000; from += 1000) {
+  async every_key_is_seen_page_by_page() {
+    for (let from = 0; from < 2000; from += 1000) {
       await client.run("MSET", ...Array.from({ length: 1000 }, (_, number) => [`many:${from + number}`, "x"]).flat());
     }
     const page = await visit("#/cache?match=many:*");
@@ -162,7 +163,7 @@ const JOBS = {
       });
       if (!isMore) break;
     }
-    assert.equal(seen.size, 10_000);
+    assert.equal(seen.size, 2000);
     await client.run("DEL", ...seen);
   },
 

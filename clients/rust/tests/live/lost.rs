@@ -105,3 +105,44 @@ async fn connection_cut_and_back() {
     first.release().await.unwrap();
     assert!(waiter.await.unwrap().unwrap().fencing_token() > token);
 }
+
+#[tokio::test]
+async fn nothing_goes_on_behind_the_end_of_a_session() {
+    let server = Server::start(&[]).await;
+    let session = server.quartet().session(SHORT, Duration::ZERO).await.unwrap();
+    let lease = session.lock("x").acquire().await.unwrap();
+    session.close().await.unwrap();
+    assert!(matches!(lease.check(), Err(Error::NotHeld)));
+    assert!(!lease.lost_token().is_cancelled(), "nobody took it away");
+    lease.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_idle_connections_that_are_closed_do_not_matter() {
+    let server = Server::start(&[]).await;
+    let relay = Relay::start(server.target()).await;
+    let quartet = relay.quartet();
+    let limiter = quartet.limiter("default");
+    let (one, two, three) = tokio::join!(limiter.check("a", 1), limiter.check("b", 1), limiter.check("c", 1));
+    assert!([one, two, three].iter().all(Result::is_ok));
+    relay.close_all();
+    quartet.lock("x").acquire().await.unwrap().release().await.unwrap();
+}
+
+#[test]
+fn a_client_outlives_the_runtime_of_its_first_lease() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    // The server is of a third one, which ends last.
+    let third = runtime();
+    let server = third.block_on(Server::start(&[]));
+    let quartet = server.quartet();
+    first.block_on(async { quartet.lock("x").acquire().await.unwrap().release().await.unwrap() });
+    drop(first);
+    second.block_on(async {
+        let lease = quartet.lock("x").ttl(SHORT).acquire().await.unwrap();
+        eventually(async || server.held("x").await > 2 * SHORT).await;
+        server.command::<u32>(&["LOCK.FORCE", "x"]).await;
+        lease.lost().await;
+    });
+}
