@@ -12,9 +12,9 @@ export function chart(label, kind) {
   const title = svg("title", {}, label);
   // The name of the picture says it too.
   const top = h("span", { class: "top-value", "aria-hidden": "true" });
-  const element = h("div", { class: `chart ${kind}` }, top, svg("svg", {
+  const element = h("div", { class: `chart ${kind}` }, svg("svg", {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-  }, title, svg("path", { class: "base", d: `M0 ${HEIGHT - 0.5}H${WIDTH}` }), area, line));
+  }, title, svg("path", { class: "base", d: `M0 ${HEIGHT - 0.5}H${WIDTH}` }), area, line), top);
   const update = (values, spell) => {
     const known = values.filter((value) => value !== null);
     const highest = Math.max(1, ...known);

@@ -102,7 +102,7 @@ export function field(label, control, hint) {
 }
 
 // Columns that a phone has room for beside one another; rows of more are shown as blocks there.
-const WIDTH_MAX = 4;
+const WIDTH_MAX = 3;
 
 // A table that can be scrolled by keyboard if it is wider than the screen.  `columns` are headings, those that begin with
 // `#` for numbers; `rows` are lists of cells, of which the first names its row, and the first `named` tell it from others.
