@@ -480,10 +480,12 @@ const JOBS = {
     const page = await browser.open(`${locked}/#/commands`);
     await page.says("This server has a password");
     const sign = async (password) => {
+      // The text is in the page before the question is asked.
+      await until(() => page.run(() => document.activeElement?.id === "password").catch(() => false), "the password is not in focus");
       await page.fill("Password", password);
       await page.press("Enter");
     };
-    await until(() => page.run(() => document.activeElement.id === "password"), "the password is not in focus");
+    await until(() => page.run(() => document.activeElement.id === "password"), "the question has no focus");
     // The answer to an earlier password says nothing about the present one.
     const kept = await page.run(async () => {
       const api = await import("./console/api.js");
