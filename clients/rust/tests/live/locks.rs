@@ -182,5 +182,5 @@ async fn a_session_keeps_all_and_frees_all() {
     for resource in ["c", "d", "permits"] {
         assert!(server.held(resource).await.is_zero());
     }
-    leases[0].check().unwrap();
+    assert!(matches!(leases[0].check(), Err(Error::NotHeld)), "it is over");
 }
