@@ -119,6 +119,8 @@ bitflags::bitflags! {
         const NO_MANDATORY_KEYS = 1 << 24;
         /// Looks at all shards one after the other, so it meets those that are held for long.
         const WALKING = 1 << 25;
+        /// Changes no data but tells others something, which scripts that may not write may not do either.
+        const TELLS_OTHERS = 1 << 26;
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Supervisor {
 #[derive(Debug)]
 struct LongRun {
     kind: Kind,
+    /// The slot of its thread.
+    slot: usize,
     has_written: AtomicBool,
     is_killed: AtomicBool,
     /// When it began, in milliseconds.
@@ -221,9 +223,14 @@ impl Watch {
             return Ok(());
         }
         let cover = stand_in::cover();
-        // A command ends soon, and then its thread is free.
-        let stands_in_for_script =
-            matches!(cover, Cover::Away(other) if self.supervisor.holds.has_script(other));
+        // A command ends soon, and so does a script that was killed; then its thread is free.
+        let stands_in_for_script = match cover {
+            Cover::Away(other) => {
+                let goes_on = |run: &Arc<LongRun>| run.slot == other && !run.is_killed.load(Relaxed);
+                self.supervisor.runs.lock().iter().any(goes_on)
+            }
+            _ => false,
+        };
         let patience =
             if stands_in_for_script { self.threshold.min(STAND_IN_PATIENCE) } else { self.threshold };
         if taken < patience {
@@ -236,6 +243,7 @@ impl Watch {
         }
         let run = Arc::new(LongRun {
             kind: self.kind,
+            slot: self.slot,
             has_written: AtomicBool::new(self.has_written.get()),
             is_killed: AtomicBool::new(false),
             began: self.began,
@@ -306,7 +314,7 @@ mod tests {
         supervisor.clock.advance(Duration::from_millis(THRESHOLD));
         assert_eq!(watch.look(), Ok(()));
         assert_eq!(cover.get(), Cover::StandsIn);
-        assert!(supervisor.holds.has_script(slot));
+        assert!(!supervisor.holds.is_empty());
         (watch, cover)
     }
 

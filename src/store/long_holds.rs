@@ -153,11 +153,6 @@ impl LongHolds {
         })
     }
 
-    /// Whether a script runs for long on the thread of a slot.
-    pub fn has_script(&self, slot: usize) -> bool {
-        self.has(|holder, _| holder == slot)
-    }
-
     /// Whether a script holds a slot at the gate.
     pub fn has_slot(&self, slot: usize) -> bool {
         self.has(|holder, hold| holder == slot || matches!(hold, Hold::All))

@@ -8,6 +8,7 @@ mod functions;
 mod fuzzing;
 mod isolation;
 mod libraries;
+mod publishing;
 mod restarts;
 
 use crate::support::client::{Client, text};

@@ -1,7 +1,6 @@
 //! A script that needs more than its declared keys runs again alone, and nobody sees that it ran before.
 
 use super::Scripts;
-use crate::support::client::Client;
 
 /// A script that computes a key, with a number in it so that the server does not know it yet.
 fn computing(number: usize) -> String {
@@ -149,36 +148,6 @@ fn a_script_that_starts_again_is_one_call() {
     assert_eq!(slow.matches("[EVAL,").count(), 1, "{slow}");
     scripts.eval_with(&computing(1), &["counter"], &[]);
     assert!(scripts.client.ask("INFO commandstats").contains("cmdstat_eval:calls=2,"));
-}
-
-#[test]
-fn what_a_script_publishes_is_delivered_once_after_its_writes() {
-    let publishing = "local n = redis.call('INCR', KEYS[1]) redis.call('PUBLISH', 'news', 'first of ' .. n) \
-                      redis.call('SET', 'computed', n) redis.call('PUBLISH', 'news', 'second of ' .. n) \
-                      if ARGV[1] == 'fail' then error('it fails') end return n -- ";
-    for threads in ["1", "4"] {
-        let mut scripts = Scripts::start(&["--threads", threads]);
-        let mut subscriber = Client::connect(scripts.server.address());
-        subscriber.ask("SUBSCRIBE news");
-        for number in 1..=20 {
-            // A new script is run again alone, a known one begins alone, and one that fails has published nonetheless.
-            let script = format!("{publishing}{}", number / 3);
-            let fails = if number % 5 == 0 { "fail" } else { "" };
-            let reply = scripts.eval_with(&script, &["counter"], &[fails]);
-            assert!(reply == number.to_string() || reply.contains("it fails"), "{reply}");
-        }
-        let mut seen = Client::connect(scripts.server.address());
-        for number in 1..=20 {
-            for part in ["first", "second"] {
-                let message = subscriber.read_text();
-                assert_eq!(message, Some(format!("[message, news, {part} of {number}]")));
-            }
-            let written: u64 = seen.ask("GET computed").parse().expect("it is there before the message");
-            assert!(written >= number);
-        }
-        scripts.client.ask("PUBLISH news last");
-        assert_eq!(subscriber.read_text().as_deref(), Some("[message, news, last]"));
-    }
 }
 
 #[test]

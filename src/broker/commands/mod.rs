@@ -20,6 +20,7 @@ const CLIENT_SUBSCRIPTIONS_MAX: usize = 1_000_000;
 const PATTERNS_MAX: usize = 100_000;
 
 const TALK: Flags = Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE);
+const PUBLISHING: Flags = TALK.union(Flags::FAST).union(Flags::TELLS_OTHERS);
 const SUBSCRIPTION: Flags = TALK.union(Flags::NOSCRIPT).union(Flags::WHILE_SUBSCRIBED);
 
 /// The start of each row.
@@ -42,7 +43,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Posts a message to a channel.",
         complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total \
                      number of subscribed patterns (by any client).",
-        flags: TALK.union(Flags::FAST),
+        flags: PUBLISHING,
         may_be_stored: true,
         handler: Handler::Data(|call| publish(call, ChannelSpace::Channels)),
         ..ROW
@@ -71,7 +72,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Post a message to a shard channel",
         complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
         since: "7.0.0",
-        flags: TALK.union(Flags::FAST),
+        flags: PUBLISHING,
         handler: Handler::Data(|call| publish(call, ChannelSpace::ShardChannels)),
         ..ROW
     },

@@ -107,7 +107,7 @@ impl<'s> Call<'_, 's> {
         if matches!(row.command.handler, Handler::Session(_)) {
             return Err(Refusal::NEEDS_CONNECTION);
         }
-        if inside.is_readonly && flags.contains(Flags::WRITE) {
+        if inside.is_readonly && flags.intersects(Flags::WRITE.union(Flags::TELLS_OTHERS)) {
             return Err(Refusal::WRITE_IN_READONLY_SCRIPT);
         }
         // Nothing can be evicted under the locks that are held.

@@ -156,6 +156,23 @@ fn a_script_is_no_function() {
 }
 
 #[test]
+fn a_script_that_follows_a_kill_at_once_runs_to_its_end() {
+    let server = server(&[]);
+    let mut other = Client::connect(server.address());
+    for _ in 0..5 {
+        assert_eq!(other.ask("CONFIG SET busy-reply-threshold 20"), "OK");
+        let mut client = run_for_long(&server, ENDLESS, &["held"], &mut other, "held");
+        // It takes longer than a script may that stands in for another one, and may take far longer.
+        assert_eq!(other.ask("CONFIG SET busy-reply-threshold 60000"), "OK");
+        let next = "for i = 1, 10000000 do end return 'ended'";
+        other.write(&[request(&["SCRIPT", "KILL"]), request(&["EVAL", next, "0"])].concat());
+        assert_eq!(other.read_text().as_deref(), Some("OK"));
+        assert_eq!(other.read_text().as_deref(), Some("ended"));
+        assert_killed(&mut client);
+    }
+}
+
+#[test]
 fn a_hundred_clients_that_wait_are_all_told_busy() {
     for threads in ["1", "3"] {
         let server = server(&["--threads", threads, "--busy-reply-threshold", "300"]);
