@@ -97,7 +97,7 @@ fn work_outside_of_lua_is_stopped_by_script_kill_while_others_are_told_busy() {
 
 #[test]
 fn work_outside_of_lua_is_stopped_by_the_time_limit() {
-    let server = server(&["--script-time-limit", "1"]);
+    let server = Server::quartet(&["--threads", "1", "--script-time-limit", "1"]);
     let mut client = Client::connect(server.address());
     for (what, script) in LONG {
         let reply = client.call(&["EVAL", script, "1", "held"]);
@@ -164,6 +164,17 @@ fn what_is_made_outside_of_lua_takes_no_more_memory_than_scripts_may() {
     let peak = resident.lines().find_map(|line| line.strip_prefix("used_memory_rss:"));
     let peak: usize = peak.and_then(|bytes| bytes.trim().parse().ok()).expect("INFO has it");
     assert!(peak < 256 << 20, "{peak} bytes are resident");
+}
+
+#[test]
+fn scripts_that_were_compiled_before_take_no_memory_from_others() {
+    let mut scripts = Scripts::start(&["--threads", "1", "--script-memory-limit", "3mb"]);
+    let padding = "do local unused = {'a'} end ".repeat(2000);
+    for number in 0..200 {
+        assert_eq!(scripts.eval(&format!("{padding} return {number}")), number.to_string());
+    }
+    assert_eq!(scripts.client.ask("SCRIPT FLUSH"), "OK");
+    assert_eq!(scripts.eval("return ('x'):rep(1000000):len()"), "1000000");
 }
 
 #[test]

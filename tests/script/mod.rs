@@ -1,6 +1,7 @@
 //! Scripts: what they may not do to others, what they leave behind, and their libraries against those of Redis.
 
 mod advisories;
+mod answers;
 mod budgets;
 mod busy;
 mod calls;

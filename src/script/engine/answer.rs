@@ -1,5 +1,6 @@
 //! The value that a script returns, as a reply.
 
+use mlua::Lua;
 use quartet_protocol::resp::{Output, Version};
 
 use super::stack::{Slot, Stack};
@@ -17,6 +18,9 @@ const TOO_LARGE: &str = "ERR the reply is larger than script-memory-limit";
 /// Values on Lua's stack for one table besides those within it.
 const PLACES: i32 = 8;
 
+/// Elements of a table that are looked at before its names are: most tables are short rows, which have none.
+const SHORT_ROW: i32 = 64;
+
 /// A table that is being written, at its place on the stack.
 enum Open {
     /// An array, and how many of its elements are written.
@@ -33,15 +37,20 @@ enum Open {
 /// # Errors
 /// If the reply has more bytes than the script may hold, or the script is stopped meanwhile: nothing is written then.
 pub(super) fn write(
-    stack: &mut Stack<'_>,
+    lua: &Lua,
     version: Version,
     progress: &Progress,
     output: &mut Output,
 ) -> Result<(), Ended> {
+    let mut stack =
+        Stack::with_last(lua).map_err(|error| Ended::Failed(format!("ERR {error}").into_bytes()))?;
     let (bottom, mark) = (stack.count(), output.mark());
     let length_max = output.len().saturating_add(progress.meter.bytes_max());
-    let mut writer = Writer { stack, version, output, length_max, progress, open: Vec::new() };
+    let collector = Collector { lua, is_stopped: false };
+    let mut writer =
+        Writer { stack: &mut stack, version, output, length_max, progress, open: Vec::new(), collector };
     let written = writer.write_all();
+    drop(writer);
     if written.is_err() {
         stack.pop(stack.count() - (bottom - 1));
         output.truncate(mark);
@@ -68,6 +77,31 @@ struct Writer<'w, 'l> {
     length_max: usize,
     progress: &'w Progress,
     open: Vec<Open>,
+    collector: Collector<'l>,
+}
+
+/// Lua's collector of garbage, which works again once this is dropped.
+struct Collector<'l> {
+    lua: &'l Lua,
+    is_stopped: bool,
+}
+
+impl Collector<'_> {
+    /// Stops it: a table with weak keys or values keeps what it has.
+    fn stop(&mut self) {
+        if !self.is_stopped {
+            self.is_stopped = true;
+            self.lua.gc_stop();
+        }
+    }
+}
+
+impl Drop for Collector<'_> {
+    fn drop(&mut self) {
+        if self.is_stopped {
+            self.lua.gc_restart();
+        }
+    }
 }
 
 impl Writer<'_, '_> {
@@ -142,15 +176,12 @@ impl Writer<'_, '_> {
 
     fn begin_table(&mut self) -> Result<(), Ended> {
         let place = self.stack.count();
-        let (mut length, is_row) = row_length(self.stack, place);
-        // A table with many elements may stand for something short, and come again and again.
+        let length = match short_row(self.stack, place) {
+            Some(length) => length,
+            None if self.begin_named(place)? => return Ok(()),
+            None => array_length(self.stack, place),
+        };
         self.work(length as usize)?;
-        if !is_row {
-            if self.begin_named(place)? {
-                return Ok(());
-            }
-            length = array_length(self.stack, place);
-        }
         self.output.array(length as usize);
         self.open.push(Open::Array { place, written: 0, length });
         Ok(())
@@ -165,6 +196,7 @@ impl Writer<'_, '_> {
         for (field, is_map) in [(&b"map"[..], true), (&b"set"[..], false)] {
             if self.field(place, field) == Slot::Table {
                 self.stack.replace(place);
+                self.collector.stop();
                 let pairs = pair_count(self.stack, place);
                 self.work(pairs)?;
                 self.stack.push_nil();
@@ -262,20 +294,19 @@ fn write_verbatim(format: &[u8], text: &[u8], output: &mut Output) {
     }
 }
 
-/// The number of elements of the table at a place that come in their order, and whether they are all that it has: so it is with
-/// most.
-fn row_length(stack: &mut Stack<'_>, place: i32) -> (i32, bool) {
+/// The number of elements of the table at a place, if it is short and has nothing but these in their order.
+fn short_row(stack: &mut Stack<'_>, place: i32) -> Option<i32> {
     let mut length = 0;
     stack.push_nil();
     while stack.step(place) {
         stack.pop(1);
-        if stack.at(stack.count()) != Slot::Number(f64::from(length + 1)) {
+        if length == SHORT_ROW || stack.at(stack.count()) != Slot::Number(f64::from(length + 1)) {
             stack.pop(1);
-            return (length, false);
+            return None;
         }
         length += 1;
     }
-    (length, true)
+    Some(length)
 }
 
 /// How many keys the table at a place has.

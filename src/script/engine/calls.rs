@@ -24,7 +24,7 @@ const ROOM_KEPT: usize = 64 * 1024;
 /// Significant digits of a number among the arguments of a command.
 const ARGUMENT_DIGITS: usize = 17;
 
-/// A whole number up to here has one text, whatever writes it.
+/// A whole number below this has one text, whatever writes it.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Steps of work that a command counts for besides its reply: the clock is looked at every few commands.
@@ -68,6 +68,17 @@ enum Pending {
     Stop(Stop),
 }
 
+/// What a function does with a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// It runs the command, and raises an error reply.
+    Call,
+    /// It runs the command, and returns an error reply.
+    ProtectedCall,
+    /// It says whether the caller may run the command.
+    Check,
+}
+
 /// What a call leads to.
 #[derive(Clone, Copy)]
 pub(super) enum Next {
@@ -100,8 +111,9 @@ pub(super) fn open(lua: &Lua, redis: &Table, progress: &Rc<Progress>) -> mlua::R
         panic: Cell::default(),
         make_error: Reference::new(lua, make_error)?,
     });
-    redis.raw_set("call", stack::function(lua, &calls, false)?)?;
-    redis.raw_set("pcall", stack::function(lua, &calls, true)?)?;
+    redis.raw_set("call", stack::function(lua, &calls, Purpose::Call)?)?;
+    redis.raw_set("pcall", stack::function(lua, &calls, Purpose::ProtectedCall)?)?;
+    redis.raw_set("acl_check_cmd", stack::function(lua, &calls, Purpose::Check)?)?;
     Ok(calls)
 }
 
@@ -113,7 +125,10 @@ impl Calls {
             std::panic::resume_unwind(panic);
         }
         let mut room = self.room.borrow_mut();
-        if room.bytes.capacity().max(room.flat.capacity()) > ROOM_KEPT {
+        room.output.clear();
+        if room.bytes.capacity() + room.flat.capacity() + size_of::<Span>() * room.spans.capacity()
+            > ROOM_KEPT
+        {
             *room = Room::default();
         }
         result
@@ -140,8 +155,9 @@ impl Calls {
         Next::Raise
     }
 
-    /// Runs the command that the values on the stack are.
-    pub(super) fn run(&self, stack: &Stack<'_>, is_protected: bool) -> Next {
+    /// Does this with the command that the values on the stack are.
+    pub(super) fn run(&self, stack: &Stack<'_>, purpose: Purpose) -> Next {
+        let is_protected = purpose == Purpose::ProtectedCall;
         let refused = |complaint: &'static str| {
             if is_protected {
                 return Next::Complaint(complaint);
@@ -150,16 +166,14 @@ impl Calls {
             Next::Raise
         };
         let room = &mut *self.room.borrow_mut();
-        let is_check = stack.at(1) == Slot::Mark(sandbox::CHECK_MARK);
-        let first = if is_check { 2 } else { 1 };
-        if stack.count() < first {
+        if stack.count() == 0 {
             return refused(NO_ARGUMENTS);
         }
-        if let Err(complaint) = room.gather(stack, first, self.progress.meter.bytes_max()) {
+        if let Err(complaint) = room.gather(stack, self.progress.meter.bytes_max()) {
             return refused(complaint);
         }
         let next = self.commands.with(|commands| {
-            if is_check {
+            if purpose == Purpose::Check {
                 let may = commands.may_call(Arguments::new(&room.bytes, &room.spans));
                 return may.map_or_else(|| refused(ODD_CHECK), Next::Truth);
             }
@@ -205,22 +219,22 @@ impl Calls {
 }
 
 impl Room {
-    /// Gathers the values on the stack from a place on, of so many bytes at most.
+    /// Gathers the values on the stack, of so many bytes at most.
     ///
     /// # Errors
     /// If one is neither a string nor a number, or they are longer.
-    fn gather(&mut self, stack: &Stack<'_>, first: i32, bytes_max: usize) -> Result<(), &'static str> {
+    fn gather(&mut self, stack: &Stack<'_>, bytes_max: usize) -> Result<(), &'static str> {
         let Room { bytes, spans, .. } = self;
         bytes.clear();
         spans.clear();
-        for place in first..=stack.count() {
+        for place in 1..=stack.count() {
             let start = bytes.len();
             match stack.at(place) {
                 Slot::Text(text) if text.len() > bytes_max.saturating_sub(start) => {
                     return Err(LONG_ARGUMENTS);
                 }
                 Slot::Text(text) => bytes.extend_from_slice(text),
-                Slot::Number(number) if number.trunc() == number && number.abs() < WHOLE_MAX => {
+                Slot::Number(number) if is_integer(number) => {
                     bytes.extend_from_slice(&integer_text(number as i64));
                 }
                 Slot::Number(number) => {
@@ -248,4 +262,9 @@ impl Room {
             }
         }
     }
+}
+
+/// Whether a number's text is that of an integer: the zero with a sign has a text of its own.
+fn is_integer(number: f64) -> bool {
+    number.trunc() == number && number.abs() < WHOLE_MAX && (number != 0.0 || number.is_sign_positive())
 }

@@ -155,22 +155,16 @@ impl Engine {
 
     /// Forgets the libraries that are no longer in the table.
     pub(crate) fn forget_deleted(&mut self) {
+        self.keep_libraries(|library| library.is_known());
+    }
+
+    /// Forgets the libraries that are not to stay; each is loaded again when it is called.
+    pub(super) fn keep_libraries(&mut self, stays: impl Fn(&Arc<Library>) -> bool) {
         let Loaded { callbacks, libraries, .. } = &mut self.loaded;
         libraries.retain(|name, library| {
             // What cannot be forgotten is kept, and overwritten by the next library of its name.
-            library.is_known() || callbacks.raw_remove(LuaString::wrap(&**name)).is_err()
+            stays(library) || callbacks.raw_remove(LuaString::wrap(&**name)).is_err()
         });
-    }
-
-    /// Forgets all libraries but this one; each is loaded again when it is called.  False if there was none.
-    pub(super) fn forget_all_but(&mut self, needed: Option<&Arc<Library>>) -> bool {
-        let Loaded { callbacks, libraries, .. } = &mut self.loaded;
-        let before = libraries.len();
-        libraries.retain(|name, library| {
-            needed.is_some_and(|needed| Arc::ptr_eq(needed, library))
-                || callbacks.raw_remove(LuaString::wrap(&**name)).is_err()
-        });
-        libraries.len() < before
     }
 
     fn try_to_register(&self, body: &[u8], memory_limit: usize) -> mlua::Result<Result<Registered, String>> {

@@ -218,8 +218,7 @@ impl Engine {
     /// The compiler's message.
     pub(crate) fn compile(&mut self, script: &Arc<Script>) -> Result<(), String> {
         if self.compiled.len() >= COMPILED_MAX {
-            let forgotten = self.compiled.extract_if(|_, compiled| !compiled.script.is_known());
-            forgotten.for_each(|(_, compiled)| compiled.function.release(&self.lua));
+            self.keep_scripts(|script| script.is_known());
         }
         let chunk = self.lua.load(script.body()).set_name("@user_script").set_mode(ChunkMode::Text);
         // Nothing is collected while the compiler works: it does not protect all that it holds.
@@ -262,10 +261,7 @@ impl Engine {
     /// Writes what a script has returned as its reply; another end comes back if the reply is too large, or if the script is
     /// stopped meanwhile.
     pub(crate) fn answer(&self, version: Version, output: &mut Output) -> Option<Ended> {
-        match Stack::with_last(&self.lua) {
-            Ok(mut stack) => answer::write(&mut stack, version, &self.progress, output).err(),
-            Err(error) => Some(Ended::Failed(format!("ERR {error}").into_bytes())),
-        }
+        answer::write(&self.lua, version, &self.progress, output).err()
     }
 
     /// The run is over, with its reply.
@@ -273,26 +269,41 @@ impl Engine {
         self.progress.watch.take();
     }
 
-    /// Sees to it that what earlier scripts have left behind does not keep the next one from its memory.  Of the libraries
-    /// only this one is sure to stay.
-    fn make_room(&mut self, memory_limit: usize, needed: Option<&Arc<Library>>) {
-        if self.lua.used_memory() <= memory_limit / 2 {
+    /// Sees to it that what earlier programs have left behind does not keep this one from its memory.  Of what is compiled only
+    /// this one, if it is known, is sure to stay.
+    fn make_room(&mut self, memory_limit: usize, program: Option<Program<'_>>) {
+        let is_short = |engine: &Engine| engine.lua.used_memory() > memory_limit / 2;
+        if !is_short(self) {
             return;
         }
-        // Those that other threads have deleted are still here.
-        self.forget_deleted();
+        let (script, library) = match program {
+            Some(Program::Script(script)) => (Some(script), None),
+            Some(Program::Function(library, _)) => (None, Some(library)),
+            None => (None, None),
+        };
+        let is_needed = |other: &Script| script.is_some_and(|script| script.id == other.id);
+        let is_needed_library =
+            |other: &Arc<Library>| library.is_some_and(|library| Arc::ptr_eq(library, other));
+        // What other threads have deleted is still here.
+        self.keep_libraries(|other| other.is_known() || is_needed_library(other));
+        self.keep_scripts(|other| other.is_known() || is_needed(other));
         let _ = self.lua.gc_collect();
-        if self.lua.used_memory() > memory_limit / 2 && self.forget_all_but(needed) {
+        if is_short(self) {
+            // What is called again is compiled again.
+            self.keep_libraries(is_needed_library);
+            self.keep_scripts(is_needed);
             let _ = self.lua.gc_collect();
         }
     }
 
+    /// Forgets the compiled scripts that are not to stay.
+    fn keep_scripts(&mut self, stays: impl Fn(&Script) -> bool) {
+        let forgotten = self.compiled.extract_if(|_, compiled| !stays(&compiled.script));
+        forgotten.for_each(|(_, compiled)| compiled.function.release(&self.lua));
+    }
+
     fn begin(&mut self, program: Program<'_>, limits: Limits) {
-        let needed = match program {
-            Program::Function(library, _) => Some(library),
-            Program::Script(_) => None,
-        };
-        self.make_room(limits.memory, needed);
+        self.make_room(limits.memory, Some(program));
         let pause = if self.lua.used_memory() <= SMALL { PAUSE_SMALL } else { PAUSE };
         self.lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(pause)));
         let progress = &self.progress;

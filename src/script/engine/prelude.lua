@@ -244,11 +244,6 @@ local complete = {
 }
 setmetatable(globals, complete)
 
-function redis.acl_check_cmd(...)
-  local result = redis.call(host.check, ...)
-  return result
-end
-
 local handler = host.handler
 
 -- Libraries of functions.  While one is loaded, the world has nothing but a `redis` of its own.

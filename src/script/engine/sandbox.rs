@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, LightUserData, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
 
 use super::calls::{self, Calls};
 use super::libraries::{self, Loaded, Registrar};
@@ -161,9 +161,6 @@ fn collectgarbage(given: &Given<'_>, meter: &Meter) -> mlua::Result<Value> {
     }
 }
 
-/// The first argument of `redis.call` by which the prelude asks whether the command may be called; scripts cannot make it.
-pub(super) const CHECK_MARK: usize = 1;
-
 /// The functions behind the prelude.
 fn host(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
     let host = lua.create_table()?;
@@ -174,7 +171,6 @@ fn host(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
         "is_abort",
         lua.create_function(|_, value: Value| Ok(Raised::of_value(&value) == Some(Raised::Aborted)))?,
     )?;
-    host.raw_set("check", LightUserData(std::ptr::without_provenance_mut(CHECK_MARK)))?;
     let meter = Rc::clone(&progress.meter);
     host.raw_set("work", lua.create_function(move |lua, steps: f64| meter.work(lua, steps as usize))?)?;
     let progress = Rc::clone(progress);

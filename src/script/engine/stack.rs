@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 use mlua::ffi;
 use mlua::{Function, IntoLua, Lua, Value};
 
-use super::calls::{Calls, Next};
+use super::calls::{Calls, Next, Purpose};
 use super::reply;
 
 /// Places of the stack that Lua keeps free for a function that it calls.
@@ -37,8 +37,6 @@ pub(super) enum Slot<'s> {
     Text(&'s [u8]),
     /// A table.
     Table,
-    /// What only Rust can make: the address that it stands for.
-    Mark(usize),
     /// Anything else.
     Other,
 }
@@ -148,7 +146,6 @@ impl<'l> Stack<'l> {
                     Slot::Text(std::slice::from_raw_parts(text.cast(), length))
                 }
                 ffi::LUA_TTABLE => Slot::Table,
-                ffi::LUA_TLIGHTUSERDATA => Slot::Mark(ffi::lua_touserdata(state, place).addr()),
                 _ => Slot::Other,
             }
         }
@@ -380,9 +377,13 @@ impl Lent<dyn super::Commands> {
     }
 }
 
-/// Makes a lasting function of Lua that runs commands; `calls` must live as long as the state.
-pub(super) fn function(lua: &Lua, calls: &Calls, is_protected: bool) -> mlua::Result<Function> {
-    let function = if is_protected { entry::<true> } else { entry::<false> };
+/// Makes a lasting function of Lua that does this with a command; `calls` must live as long as the state.
+pub(super) fn function(lua: &Lua, calls: &Calls, purpose: Purpose) -> mlua::Result<Function> {
+    let function = match purpose {
+        Purpose::Call => call,
+        Purpose::ProtectedCall => protected_call,
+        Purpose::Check => check,
+    };
     let calls = std::ptr::from_ref(calls).cast_mut().cast::<c_void>();
     // SAFETY: `mlua` calls this within a protected call, with room for some values.
     unsafe {
@@ -393,11 +394,38 @@ pub(super) fn function(lua: &Lua, calls: &Calls, is_protected: bool) -> mlua::Re
     }
 }
 
-/// What Lua calls for `redis.call` and `redis.pcall`.
+/// What Lua calls for `redis.call`.
 ///
 /// # Safety
 /// Only Lua calls it, as the function that was made above.
-unsafe extern "C-unwind" fn entry<const IS_PROTECTED: bool>(state: *mut ffi::lua_State) -> c_int {
+unsafe extern "C-unwind" fn call(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as promised.
+    unsafe { entry(state, Purpose::Call) }
+}
+
+/// What Lua calls for `redis.pcall`.
+///
+/// # Safety
+/// As above.
+unsafe extern "C-unwind" fn protected_call(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as promised.
+    unsafe { entry(state, Purpose::ProtectedCall) }
+}
+
+/// What Lua calls for `redis.acl_check_cmd`.
+///
+/// # Safety
+/// As above.
+unsafe extern "C-unwind" fn check(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as promised.
+    unsafe { entry(state, Purpose::Check) }
+}
+
+/// What the functions above do.
+///
+/// # Safety
+/// As above.
+unsafe fn entry(state: *mut ffi::lua_State, purpose: Purpose) -> c_int {
     // SAFETY: Lua gives a state, and what the function was made with is of this type and lives as long as the state.
     let (calls, state, count) = unsafe {
         let calls: *const Calls = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast();
@@ -405,7 +433,7 @@ unsafe extern "C-unwind" fn entry<const IS_PROTECTED: bool>(state: *mut ffi::lua
     };
     let mut stack = Stack { state, count, floor: count, room: count + ROOM, lua: PhantomData };
     // The half that may own things.
-    let next = run(calls, &stack, IS_PROTECTED);
+    let next = run(calls, &stack, purpose);
     // The half that Lua may jump out of: nothing here has to be dropped.
     let pushed = match next {
         Next::Reply(reply) => {
@@ -437,8 +465,8 @@ unsafe extern "C-unwind" fn entry<const IS_PROTECTED: bool>(state: *mut ffi::lua
 }
 
 /// Runs a command; a panic waits until Lua has been left.
-fn run(calls: &Calls, stack: &Stack<'_>, is_protected: bool) -> Next {
-    match catch_unwind(AssertUnwindSafe(|| calls.run(stack, is_protected))) {
+fn run(calls: &Calls, stack: &Stack<'_>, purpose: Purpose) -> Next {
+    match catch_unwind(AssertUnwindSafe(|| calls.run(stack, purpose))) {
         Ok(next) => next,
         Err(panic) => calls.keep_panic(panic),
     }

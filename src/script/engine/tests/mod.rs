@@ -186,8 +186,8 @@ proptest! {
         twin::write(&value, version, &next, &mut theirs).expect("it is no error");
         let mut stack = Stack::of(&engine.lua, PLACES).expect("there is room");
         stack.push_handle(&engine.lua, &value).expect("there is memory");
-        answer::write(&mut stack, version, &engine.progress, &mut ours).expect("it is short");
-        assert_eq!(stack.count(), 0);
+        answer::write(&engine.lua, version, &engine.progress, &mut ours).expect("it is short");
+        assert_eq!(Stack::of(&engine.lua, 0).expect("there is room").count(), 0);
         prop_assert_eq!(ours.plain_since(Output::new().mark()), theirs.plain_since(Output::new().mark()));
     }
 }
