@@ -50,6 +50,8 @@ pub struct Effects {
     lookups: Lookups,
     /// What the publisher of this turn has to wait for.
     slowed_by: Option<Arc<dyn Crowd>>,
+    /// Why a sink has not kept a message whose publisher wants no answer.
+    refused: Option<String>,
     /// It has waited long enough for its next message to be published in any case.
     is_pressing: bool,
     /// Sinks that take a message now, each within another.
@@ -98,6 +100,16 @@ impl Effects {
     #[inline]
     pub fn slowed_by(&self) -> Option<&Arc<dyn Crowd>> {
         self.slowed_by.as_ref()
+    }
+
+    /// Says why a sink has not kept a message whose publisher wants no answer.
+    pub fn note_refused(&mut self, reason: String) {
+        self.refused = Some(reason);
+    }
+
+    /// Why a sink has not kept a message since this was last asked, for a publisher that can tell its client nevertheless.
+    pub fn take_refused(&mut self) -> Option<String> {
+        self.refused.take()
     }
 
     /// Says that the publisher of this turn has waited for so long that its next message is published in any case.

@@ -28,6 +28,11 @@ pub trait Sink: Send + Sync {
     /// them.
     fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool;
 
+    /// The number by which its owner finds what the sink stands for, if it has one.
+    fn number(&self) -> Option<u64> {
+        None
+    }
+
     /// What further messages on a subject should wait for, if there are so many that their publishers are to be slowed down.
     fn crowd(&self, _subject: &[u8]) -> Option<Arc<dyn Crowd>> {
         None

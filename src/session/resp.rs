@@ -298,7 +298,7 @@ impl Session {
     pub fn resume(&mut self, executor: &mut Executor, batch: &mut Batch, output: &mut Output) -> Flow {
         output.set_version(self.caller.version);
         while let Some(request) = self.deferred.pop_front() {
-            let has_to_wait = executor.has_to_wait(&self.caller, request.as_arguments());
+            let has_to_wait = executor.has_to_wait(&self.caller, &self.client, request.as_arguments());
             if has_to_wait || output.len() >= OUTPUT_MAX {
                 self.deferred.push_front(request);
                 self.is_behind = true;

@@ -26,6 +26,10 @@ impl Sink for StreamSink {
         is_there
     }
 
+    fn number(&self) -> Option<u64> {
+        Some(self.0.id)
+    }
+
     fn crowd(&self, _: &[u8]) -> Option<Arc<dyn Crowd>> {
         self.0.is_crowded().then(|| Arc::clone(&self.0) as _)
     }

@@ -150,7 +150,7 @@ impl Stream {
         self.hub.totals.note_refusal();
         if let Some(publisher) = publisher {
             if matches!(publisher, Publisher::Nobody) {
-                self.note_untold(&error, now);
+                self.note_untold(&error, now, effects);
             }
             self.tell(publisher, Err(error), effects);
         }
@@ -264,7 +264,7 @@ impl Stream {
             Publisher::Caller(_) => false,
         };
         if let (Err(error), true) = (&outcome, is_untold) {
-            self.note_untold(error, self.hub.clock.now());
+            self.note_untold(error, self.hub.clock.now(), effects);
         }
         let then = match publisher {
             Publisher::Nobody => Then::Nothing,
@@ -291,9 +291,11 @@ impl Stream {
     }
 
     /// Counts a message that is not stored and whose publisher has no reply subject to be told on, and says so in the log now and
-    /// then.
-    fn note_untold(&self, error: &ApiError, now: Now) {
+    /// then.  A publisher that waits for a reply of another kind learns of it by that.
+    fn note_untold(&self, error: &ApiError, now: Now, effects: &mut Effects) {
         self.hub.totals.note_untold();
+        effects
+            .note_refused(format!("stream {} has not stored the message: {}", self.name, error.description));
         let last = self.refusal_logged.load(Relaxed);
         if last == 0 || now.micros() >= last + UNTOLD_LOGGED_APART {
             self.refusal_logged.store(now.micros().max(1), Relaxed);

@@ -180,11 +180,7 @@ impl Streams {
 
     /// The stream that keeps messages on a subject.
     pub fn keeping(&self, subject: &[u8]) -> Option<Arc<Stream>> {
-        let takes =
-            |pattern: &String| quartet_protocol::broker::subject::matches(pattern.as_bytes(), subject);
-        let table = self.table.read();
-        let listed = table.by_name.values().find(|listed| listed.subjects.iter().any(takes));
-        listed.map(|listed| Arc::clone(&listed.stream))
+        self.with_id(self.hub.fan_out.channels.numbered_sink(subject)?)
     }
 
     /// Whether so much of some streams waits for the disk that their publishers have to wait.

@@ -212,3 +212,38 @@ fn commands_of_a_pipeline_wait_in_their_order() {
     assert_eq!(answers, expected + "$3\r\nend\r\n");
     assert_eq!(place.figures(), (count as u64, 0));
 }
+
+fn multi(payload: &str, count: usize) -> Vec<u8> {
+    let publish = format!("*3\r\n$7\r\nPUBLISH\r\n$1\r\ns\r\n${}\r\n{payload}\r\n", payload.len());
+    format!("*1\r\n$5\r\nMULTI\r\n{}*1\r\n$4\r\nEXEC\r\n", publish.repeat(count)).into_bytes()
+}
+
+#[test]
+fn a_transaction_waits_before_it_runs() {
+    let mut place = Place::new();
+    let transaction = multi(&"x".repeat(PAYLOAD), 1);
+    let mut clients: Vec<_> = (0..150).map(|_| place.connect_by(Protocol::Resp, b"PING\r\n")).collect();
+    clients.iter_mut().for_each(|client| client.write(&transaction));
+    let writes = place.publish_until_answered(&mut clients, "*1\r\n:0\r\n");
+    assert_eq!(place.figures(), (150, 0));
+    assert!((4..=6).contains(&writes), "{writes}");
+}
+
+/// A transaction runs whole, so one that publishes more than may wait for the disk is told which messages are not stored.
+#[test]
+fn a_transaction_with_more_than_may_wait_is_told_what_is_not_stored() {
+    let mut place = Place::new();
+    let count = 100;
+    let mut client = place.connect_by(Protocol::Resp, b"PING\r\n");
+    client.write(&multi(&"x".repeat(PAYLOAD), count));
+    let mut answers = String::new();
+    place.publish_until(std::slice::from_mut(&mut client), |clients| {
+        answers.push_str(&String::from_utf8_lossy(&clients[0].read(usize::MAX)));
+        answers.matches("QUEUED").count() == count && answers.contains(&format!("*{count}\r\n"))
+    });
+    let (stored, refused) = place.figures();
+    assert_eq!(stored + refused, count as u64);
+    assert!((32..=66).contains(&stored), "{stored}");
+    assert_eq!(answers.matches(":0\r\n").count() as u64, stored);
+    assert_eq!(answers.matches("-NOTSTORED stream S has not stored the message: ").count() as u64, refused);
+}

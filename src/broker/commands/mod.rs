@@ -248,7 +248,8 @@ fn confirm_with(call: &mut SessionCall<'_, '_>, word: &[u8], name: Option<&[u8]>
     call.output.integer(count as i64);
 }
 
-/// Answers with the number of receivers, on every listener.
+/// Answers with the number of receivers, on every listener.  A stream that cannot store the message is named by an error, though
+/// the receivers have it: else it would be lost in silence.
 fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> {
     let (channel, payload) = (call.arguments.at(1), call.arguments.at(2));
     // Other listeners have no way to shard channels.
@@ -257,8 +258,12 @@ fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> 
     }
     let (sender, listener) = (call.caller.connection, Listener::Resp);
     let message = Message { space, sender, listener, ..Message::new(channel, payload) };
+    drop(call.effects.take_refused());
     let receivers = call.services.fan_out.publish(&message, call.effects);
-    call.output.integer(receivers.count as i64);
     call.caller.has_own_message |= receivers.has_sender;
+    if let Some(reason) = call.effects.take_refused() {
+        return Err(Refusal::new(format!("NOTSTORED {reason}; {} subscribers have it", receivers.count)));
+    }
+    call.output.integer(receivers.count as i64);
     Ok(())
 }

@@ -65,17 +65,21 @@ pub(super) fn enter<'s>(
 }
 
 /// Whether a request publishes to a stream that has to write first what it has.  What is queued for a transaction publishes
-/// nothing yet.
+/// nothing before EXEC, which waits for all of it, since it runs whole.
 pub(super) fn has_to_wait(
     services: &Services,
-    caller: &Caller,
+    (caller, client): (&Caller, Option<&Client>),
     row: Option<&Row>,
     arguments: Arguments<'_>,
     effects: &mut Effects,
 ) -> bool {
-    row.is_some_and(|row| row.command.may_be_stored && row.takes(arguments.len()))
-        && !caller.state.contains(CallerState::IN_TRANSACTION)
-        && services.fan_out.has_to_wait(arguments.at(1), effects)
+    let Some(row) = row.filter(|row| row.takes(arguments.len())) else { return false };
+    if !caller.state.contains(CallerState::IN_TRANSACTION) {
+        return row.command.may_be_stored && services.fan_out.has_to_wait(arguments.at(1), effects);
+    }
+    let transaction = client.and_then(|client| client.transaction.as_ref());
+    let queue = transaction.filter(|_| row.command.flags.contains(Flags::RUNS_QUEUE)).map(|it| &it.queue);
+    queue.is_some_and(|queue| queue.has_to_wait(services, effects))
 }
 
 impl<'t, 's> BatchExecutor<'t, 's> {
@@ -128,7 +132,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
     /// Whether a request has to wait.
     pub(super) fn has_to_wait(&mut self, arguments: Arguments<'_>, found: &Found<'s>) -> bool {
         let Call { services, caller, effects, .. } = &mut self.call;
-        has_to_wait(services, caller, found.row, arguments, effects)
+        has_to_wait(services, (caller, self.client.as_deref()), found.row, arguments, effects)
     }
 
     /// Runs one request and writes its reply.

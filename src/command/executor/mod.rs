@@ -206,13 +206,13 @@ impl Executor {
 
     /// Whether a request publishes to a stream that has to write first what it has: it is to be run later.
     #[inline]
-    pub fn has_to_wait(&mut self, caller: &Caller, arguments: Arguments<'_>) -> bool {
+    pub fn has_to_wait(&mut self, caller: &Caller, client: &Client, arguments: Arguments<'_>) -> bool {
         let Executor { services, workspace, .. } = self;
         if !services.streams.are_crowded() {
             return false;
         }
         let found = lookup::find(services, caller.database, arguments);
-        batch::has_to_wait(services, caller, found.row, arguments, &mut workspace.effects)
+        batch::has_to_wait(services, (caller, Some(client)), found.row, arguments, &mut workspace.effects)
     }
 
     /// Runs the requests of a connection's batch in order.  Others see each of them whole.
@@ -225,7 +225,7 @@ impl Executor {
         output: &mut Output,
     ) -> Ran {
         if requests.len() == 1 {
-            if self.has_to_wait(caller, requests.arguments(0, buffer)) {
+            if self.has_to_wait(caller, client, requests.arguments(0, buffer)) {
                 return Ran { done: 0, flow: Flow::Continue };
             }
             let flow = self.run_one(caller, Some(client), requests.arguments(0, buffer), output);

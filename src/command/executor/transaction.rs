@@ -10,8 +10,9 @@ use super::batch::BatchExecutor;
 use super::lookup;
 use crate::clock;
 use crate::command::{
-    Call, Client, Flags, Flow, Handler, LongRequest, NotLocked, PlacedKey, Row, database_number,
+    Call, Client, Flags, Flow, Handler, LongRequest, NotLocked, PlacedKey, Row, Services, database_number,
 };
+use crate::delivery::Effects;
 use crate::refusal::Refusal;
 use crate::store::{HeldForLong, ShardId};
 
@@ -66,6 +67,13 @@ impl Queue {
     /// Whether a command may need memory, so that the queue is refused when there is none.
     pub fn needs_memory(&self) -> bool {
         self.needs_memory
+    }
+
+    /// Whether one of the commands publishes to a stream that has to write first what it has.
+    pub fn has_to_wait(&self, services: &Services, effects: &mut Effects) -> bool {
+        let is_stored = |id: usize| services.commands.rows()[id].command.may_be_stored;
+        let mut stored = self.commands.iter().filter(|(id, _)| is_stored(*id));
+        stored.any(|(_, arguments)| services.fan_out.has_to_wait(arguments.as_arguments().at(1), effects))
     }
 
     /// Locks the shards of all keys of the queue, and `shards` too, unless `call` has the store alone.

@@ -117,6 +117,13 @@ impl Interest {
         matches
     }
 
+    /// The [number](super::Sink::number) of a sink that takes the messages of a subject.
+    pub fn numbered_sink(&self, subject: &[u8]) -> Option<u64> {
+        let mut number = None;
+        self.sinks.visit(&self.sought(subject), |sink| number = number.or_else(|| sink.number()));
+        number
+    }
+
     /// Whether somebody gets the messages that clients publish on a subject: a subscriber or a sink.
     pub fn has_interest(&self, subject: &[u8]) -> bool {
         let mut has_interest = self.has_subscriber(subject);

@@ -4,6 +4,7 @@
 //! has failed, and asks for a restart of the server before the last.
 
 mod async_nats;
+mod damaged;
 mod programs;
 
 use rustix::process::{Signal, kill_process};

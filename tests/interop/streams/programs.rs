@@ -25,7 +25,7 @@ fn check(client: impl Fn() -> Command, jobs: usize) {
 }
 
 /// The program `script`, for `interpreter` to run.
-fn script(interpreter: &Path, script: &str) -> Command {
+pub(super) fn script(interpreter: &Path, script: &str) -> Command {
     let mut command = Command::new(interpreter);
     command.arg(program(script));
     command
