@@ -11,6 +11,7 @@ use crate::support::program::Running;
 
 /// What the visitor does, each job after the others.
 const JOBS: [&str; 22] = [
+    "the_figures_come_back_after_a_restart",
     "every_view_shows_what_there_is",
     "names_that_are_markup_stay_text",
     "a_key_is_changed_and_deleted",
@@ -32,7 +33,6 @@ const JOBS: [&str; 22] = [
     "a_proxy_may_serve_it_below_a_path",
     "a_password_is_asked_for",
     "more_tabs_than_a_browser_has_connections",
-    "the_figures_come_back_after_a_restart",
 ];
 
 /// What the program says when the third server is to be stopped, and when it is to be started again.
