@@ -29,12 +29,12 @@ var (
 
 // DeadlockError says that the wait would never have ended.
 type DeadlockError struct {
-	// Circle names owners and resources in turn, from this owner back to it.
-	Circle []string
+	// Waits names owners and resources in turn, from this owner back to it.
+	Waits []string
 }
 
 func (e *DeadlockError) Error() string {
-	return "quartet: deadlock: " + strings.Join(e.Circle, " > ")
+	return "quartet: deadlock: " + strings.Join(e.Waits, " > ")
 }
 
 // RateLimitedError says that a limit refuses the request.
@@ -70,7 +70,7 @@ func translated(answer redis.Error) error {
 	case strings.Contains(strings.ToLower(message), "unknown command"):
 		return fmt.Errorf("%w (%s)", ErrNotQuartet, strings.TrimSpace(message))
 	case word == "DEADLOCK":
-		return &DeadlockError{Circle: strings.Split(rest, " > ")}
+		return &DeadlockError{Waits: strings.Split(rest, " > ")}
 	case word == "LOCKWAITS":
 		return ErrOwnerWaits
 	case word == "NOTHELD":

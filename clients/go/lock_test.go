@@ -52,15 +52,15 @@ func TestALeaseIsRenewedManyTimes(t *testing.T) {
 	resources := []string{name("a"), name("b"), name("c")}
 	var leases []*Lease
 	for _, resource := range resources {
-		lease, err := client.Lock(resource, TTL(shortTTL)).Acquire(background)
+		lease, err := client.Lock(resource, TTL(keptTTL)).Acquire(background)
 		must(t, err)
 		leases = append(leases, lease)
 	}
 	for at, resource := range resources {
-		eventually(t, func() bool { return server.held(resource) > shortTTL*7/2 })
+		eventually(t, func() bool { return server.held(resource) > keptTTL*3/2 })
 		must(t, leases[at].Err())
 		left := leases[at].Remaining()
-		isTrue(t, left > 0 && left <= shortTTL, "some of it is certain")
+		isTrue(t, left > 0 && left <= keptTTL, "some of it is certain")
 		must(t, leases[at].Release(background))
 		isTrue(t, server.held(resource) == 0, "it is released")
 		// A second release has nothing to do.
@@ -121,7 +121,7 @@ func TestAnOwnerAcquiresAgainOnlyIfItSaysSo(t *testing.T) {
 		// It would wait for itself.
 		var deadlock *DeadlockError
 		_, err = client.Lock("x").Acquire(ctx)
-		isTrue(t, errors.As(err, &deadlock), "a circle of one")
+		isTrue(t, errors.As(err, &deadlock), "a deadlock of one")
 		return client.Lock("x", Reentrant()).Do(ctx, func(_ context.Context, inner *Lease) error {
 			isTrue(t, inner.FencingToken() == outer.FencingToken(), "one grant")
 			return nil
@@ -132,7 +132,7 @@ func TestAnOwnerAcquiresAgainOnlyIfItSaysSo(t *testing.T) {
 	must(t, lease.Release(background))
 }
 
-func TestACircleIsAnErrorOfItsOwn(t *testing.T) {
+func TestADeadlockIsAnErrorOfItsOwn(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	client := server.client(t)
@@ -150,9 +150,9 @@ func TestACircleIsAnErrorOfItsOwn(t *testing.T) {
 		var deadlock *DeadlockError
 		_, err := client.Lock("y").Acquire(ctx)
 		isTrue(t, errors.As(err, &deadlock), "it is refused")
-		circle := []string{"ann", "y", "bob", "x", "ann"}
-		for at, who := range circle {
-			isTrue(t, len(deadlock.Circle) == len(circle) && deadlock.Circle[at] == who, err.Error())
+		waits := []string{"ann", "y", "bob", "x", "ann"}
+		for at, who := range waits {
+			isTrue(t, len(deadlock.Waits) == len(waits) && deadlock.Waits[at] == who, err.Error())
 		}
 		go func() { t.Log(<-other) }()
 		return nil
@@ -194,8 +194,8 @@ func TestSharedSeveralAndPermits(t *testing.T) {
 	isTrue(t, errors.Is(err, ErrNotAcquired), "there are readers")
 	must(t, one.Release(background))
 	must(t, two.Release(background))
-	must(t, client.LockAll([]string{"x", "y"}, TTL(shortTTL)).Do(background, func(context.Context, *Lease) error {
-		eventually(t, func() bool { return server.held("x") > shortTTL*3/2 && server.held("y") > shortTTL*3/2 })
+	must(t, client.LockAll([]string{"x", "y"}, TTL(keptTTL)).Do(background, func(context.Context, *Lease) error {
+		eventually(t, func() bool { return server.held("x") > keptTTL*6/5 && server.held("y") > keptTTL*6/5 })
 		return nil
 	}))
 	isTrue(t, server.held("x")+server.held("y") == 0, "both are released")
@@ -231,7 +231,7 @@ func TestWritesUnderTheFencingToken(t *testing.T) {
 func TestASessionKeepsAllAndFreesAll(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	session, err := server.client(t).Session(background, shortTTL, 0)
+	session, err := server.client(t).Session(background, keptTTL, 0)
 	must(t, err)
 	resources := []string{"a", "b", "c", "d"}
 	var leases []*Lease
@@ -243,7 +243,7 @@ func TestASessionKeepsAllAndFreesAll(t *testing.T) {
 	_, err = session.Semaphore("permits", 2).Acquire(background)
 	must(t, err)
 	for _, resource := range resources {
-		eventually(t, func() bool { return server.held(resource) > shortTTL*5/2 })
+		eventually(t, func() bool { return server.held(resource) > keptTTL*6/5 })
 	}
 	must(t, leases[0].Release(background))
 	isTrue(t, server.held("a") == 0, "it is released")

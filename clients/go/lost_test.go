@@ -90,7 +90,7 @@ func TestConnectionCutAndBack(t *testing.T) {
 	server := startServer(t)
 	relay := startRelay(t, server.address(), listen(t))
 	client := relay.client(t)
-	must(t, client.Lock("x", TTL(2*shortTTL)).Do(background, func(ctx context.Context, lease *Lease) error {
+	must(t, client.Lock("x", TTL(keptTTL)).Do(background, func(ctx context.Context, lease *Lease) error {
 		for round := 0; round < 3; round++ {
 			relay.closeAll()
 			relay.waitForAnother(t)

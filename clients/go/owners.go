@@ -8,7 +8,7 @@ import (
 )
 
 // owner is who holds locks.  What runs with the context of a lock has its owner, so that the server can tell when programs
-// wait for one another in a circle.
+// are in a deadlock.
 type owner struct {
 	name string
 	// isWaiting is 1 while it waits for a lock: an owner waits for one at a time.

@@ -20,8 +20,11 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// shortTTL is long enough that a busy machine does not lose it, short enough that a test can outlive it.
+// shortTTL is that of a lease that a test loses.
 const shortTTL = 1200 * time.Millisecond
+
+// keptTTL is that of a lease that a test outlives and must not lose, though renewal comes late on a busy machine.
+const keptTTL = 5 * time.Second
 
 // looksMax is how often a condition is looked at before a test gives up.
 const looksMax = 6000

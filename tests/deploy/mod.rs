@@ -12,7 +12,7 @@
 //! | Prometheus' configuration, alerts | `promtool`; the configuration as shipped scrapes a server with a password |
 //! | every expression of dashboards and alerts | a real Prometheus that has scraped a loaded server: none is invalid or empty (`dashboards`) |
 //! | that alerts fire, and only where they should | `promtool test rules` (`alerts_test.yml`) |
-//! | dashboards | read and written by the types of Grafana's own schema without loss (`grafana-foundation-sdk`); none was drawn |
+//! | dashboards | read and written by the types of Grafana's own schema without loss (`grafana-foundation-sdk`); none was drawn: no registry that we may use has Grafana, neither Debian 12 nor PyPI nor npm (and it is under the AGPL) |
 
 mod confined;
 mod dashboards;

@@ -24,6 +24,9 @@ import redis
 #: Looks at a condition before a test gives up.
 LOOKS_MAX = 6000
 
+#: Seconds of a lease that a test outlives and must not lose, though renewal comes late on a busy machine.
+KEPT = 5.0
+
 _numbers = itertools.count()
 
 

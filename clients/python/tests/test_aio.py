@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
-from servers import LOOKS_MAX, Relay, Server, certificate, name, redis_server
+from servers import KEPT, LOOKS_MAX, Relay, Server, certificate, name, redis_server
 
 from quartet_client import Deadlock, LockLost, NotAcquired, NotHeld, NotQuartet, RateLimited
 from quartet_client.aio import Held, Quartet
 
+#: Seconds of a lease that a test loses.
 SHORT = 1.2
 
 
@@ -59,9 +60,9 @@ def test_one_task_at_a_time_and_tokens_rise(shared_server: Server) -> None:
 def test_a_lease_is_renewed_many_times(shared_server: Server) -> None:
     async def test(quartet: Quartet) -> None:
         resource = name()
-        async with quartet.lock(resource, ttl=SHORT) as lease:
-            await wait_until(lambda: shared_server.held(resource) > 3.5 * SHORT * 1000)
-            assert not lease.is_lost and 0 < lease.remaining <= SHORT
+        async with quartet.lock(resource, ttl=KEPT) as lease:
+            await wait_until(lambda: shared_server.held(resource) > 1.5 * KEPT * 1000)
+            assert not lease.is_lost and 0 < lease.remaining <= KEPT
         assert shared_server.held(resource) == 0
 
     run(shared_server, test)
@@ -122,13 +123,15 @@ def test_a_block_is_cancelled_when_the_lock_is_lost(shared_server: Server) -> No
 def test_lost_while_a_block_is_cancelled_by_others(shared_server: Server) -> None:
     async def test(quartet: Quartet) -> None:
         resource = name()
+        is_inside = asyncio.Event()
 
         async def block() -> None:
             async with quartet.lock(resource):
+                is_inside.set()
                 await asyncio.sleep(3600)
 
         task = asyncio.create_task(block())
-        await wait_until(lambda: shared_server.held(resource))
+        await is_inside.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -241,11 +244,11 @@ def test_semaphores_sessions_and_guards(shared_server: Server) -> None:
         semaphore = quartet.semaphore(resource, 2)
         async with semaphore, semaphore:
             assert await quartet.semaphore(resource, 2, owner="other").try_acquire() is None
-        async with await quartet.session(ttl=SHORT) as session:
+        async with await quartet.session(ttl=KEPT) as session:
             held = [name() for _ in range(3)]
             for each in held:
                 await session.lock(each).acquire()
-            await wait_until(lambda: all(shared_server.held(each) > 2 * SHORT * 1000 for each in held))
+            await wait_until(lambda: all(shared_server.held(each) > 1.2 * KEPT * 1000 for each in held))
         assert not any(shared_server.held(each) for each in held)
 
         @quartet.lock(resource).guarded

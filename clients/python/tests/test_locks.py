@@ -7,12 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from servers import Server, name, wait_for
+from servers import KEPT, Server, name, wait_for
 
 from quartet_client import Deadlock, LockLost, NotAcquired, NotHeld, OwnerWaits, Quartet
-
-#: Long enough that a busy machine does not lose it, short enough that a test can outlive it.
-SHORT = 1.2
 
 
 def test_one_worker_at_a_time_and_tokens_rise(shared_server: Server, quartet: Quartet) -> None:
@@ -37,11 +34,11 @@ def test_one_worker_at_a_time_and_tokens_rise(shared_server: Server, quartet: Qu
 
 def test_a_lease_is_renewed_many_times(shared_server: Server, quartet: Quartet) -> None:
     resource = name()
-    with quartet.lock(resource, ttl=SHORT) as lease:
-        wait_for(lambda: shared_server.held(resource) > 3.5 * SHORT * 1000)
+    with quartet.lock(resource, ttl=KEPT) as lease:
+        wait_for(lambda: shared_server.held(resource) > 1.5 * KEPT * 1000)
         assert not lease.is_lost
         lease.raise_if_lost()
-        assert 0 < lease.remaining <= SHORT
+        assert 0 < lease.remaining <= KEPT
     assert shared_server.held(resource) == 0
 
 
@@ -49,8 +46,8 @@ def test_one_thread_renews_all(shared_server: Server, quartet: Quartet) -> None:
     resources = [name() for _ in range(30)]
     before = _threads()
     with ExitStack() as stack:
-        leases = [stack.enter_context(quartet.lock(resource, ttl=SHORT)) for resource in resources]
-        wait_for(lambda: all(shared_server.held(resource) > 2 * SHORT * 1000 for resource in resources))
+        leases = [stack.enter_context(quartet.lock(resource, ttl=KEPT)) for resource in resources]
+        wait_for(lambda: all(shared_server.held(resource) > 1.2 * KEPT * 1000 for resource in resources))
         assert not any(lease.is_lost for lease in leases)
         # One renews and one watches.
         assert _threads() <= before + 2
@@ -81,7 +78,7 @@ def test_a_waiter_is_granted_the_lock(shared_server: Server, quartet: Quartet) -
     tokens: list[int] = []
 
     def wait() -> None:
-        with quartet.lock(resource, ttl=SHORT) as lease:
+        with quartet.lock(resource) as lease:
             tokens.append(lease.fencing_token)
 
     waiter = threading.Thread(target=wait)
@@ -119,14 +116,14 @@ def test_shared_locks_and_several_resources(quartet: Quartet) -> None:
     first, second = name(), name()
     with quartet.lock(first, shared=True, owner="a"), quartet.lock(first, shared=True, owner="b"):
         assert quartet.lock(first, owner="c").try_acquire() is None
-    with quartet.lock(first, second, ttl=SHORT) as lease:
+    with quartet.lock(first, second) as lease:
         assert lease.resources == (first, second)
         assert quartet.lock(second, owner="c").try_acquire() is None
     with quartet.lock(first, second, owner="c"):
         pass
 
 
-def test_a_circle_is_an_error_of_its_own(shared_server: Server, quartet: Quartet) -> None:
+def test_a_deadlock_is_an_error_of_its_own(shared_server: Server, quartet: Quartet) -> None:
     x, y = name("x"), name("y")
     failed: list[Deadlock] = []
 
@@ -145,7 +142,7 @@ def test_a_circle_is_an_error_of_its_own(shared_server: Server, quartet: Quartet
             quartet.lock(y, owner="ann").acquire()
         failed.append(caught.value)
     thread.join()
-    assert failed[0].circle == ["ann", y, "bob", x, "ann"]
+    assert failed[0].waits == ["ann", y, "bob", x, "ann"]
 
 
 def test_threads_have_owners_of_their_own(quartet: Quartet) -> None:
@@ -198,7 +195,7 @@ def test_writes_under_the_fencing_token(shared_server: Server, quartet: Quartet)
 
 def test_permits(quartet: Quartet) -> None:
     resource = name()
-    semaphore = quartet.semaphore(resource, 3, ttl=SHORT)
+    semaphore = quartet.semaphore(resource, 3)
     with semaphore, semaphore as second:
         other = quartet.semaphore(resource, 3, owner="other")
         assert quartet.semaphore(resource, 3, permits=2, owner="other").try_acquire() is None
@@ -212,10 +209,10 @@ def test_permits(quartet: Quartet) -> None:
 
 def test_a_session_keeps_all_and_frees_all(shared_server: Server, quartet: Quartet) -> None:
     resources = [name() for _ in range(5)]
-    with quartet.session(ttl=SHORT) as session:
+    with quartet.session(ttl=KEPT) as session:
         leases = [session.lock(resource).acquire() for resource in resources]
         leases.append(session.semaphore(name(), 2).acquire())
-        wait_for(lambda: all(shared_server.held(resource) > 2.5 * SHORT * 1000 for resource in resources))
+        wait_for(lambda: all(shared_server.held(resource) > 1.2 * KEPT * 1000 for resource in resources))
         leases.pop(0).release()
         assert shared_server.held(resources[0]) == 0
         assert not session.is_lost and not any(lease.is_lost for lease in leases)
@@ -225,7 +222,7 @@ def test_a_session_keeps_all_and_frees_all(shared_server: Server, quartet: Quart
 
 def test_a_session_notices_the_loss_of_one_lease(shared_server: Server, quartet: Quartet) -> None:
     x, y = name(), name()
-    with quartet.session(ttl=SHORT) as session:
+    with quartet.session(ttl=KEPT) as session:
         lost, kept = session.lock(x).acquire(), session.lock(y).acquire()
         shared_server.command("LOCK.FORCE", x)
         assert lost.lost.wait(60)

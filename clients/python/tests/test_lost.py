@@ -8,11 +8,12 @@ import traceback
 
 import pytest
 import redis
-from servers import Relay, Server, name, wait_for
+from servers import KEPT, Relay, Server, name, wait_for
 
 from quartet_client import Held, LockLost, NotHeld, Quartet
 from quartet_client.terms import now
 
+#: Seconds of a lease that a test loses.
 SHORT = 1.2
 
 
@@ -92,7 +93,7 @@ def test_told_before_anybody_else_is_granted_it(own_server: Server) -> None:
 
 def test_connection_cut_and_back(shared_server: Server, relay: Relay) -> None:
     resource = name()
-    with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as quartet, quartet.lock(resource, ttl=2 * SHORT) as lease:
+    with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as quartet, quartet.lock(resource, ttl=KEPT) as lease:
         for _ in range(4):
             relay.close_all()
             relay.wait_for_another()
@@ -107,7 +108,7 @@ def test_connection_cut_while_it_waits(shared_server: Server, relay: Relay) -> N
         granted: list[int] = []
 
         def wait() -> None:
-            with there.lock(resource, owner="second", ttl=SHORT) as lease:
+            with there.lock(resource, owner="second") as lease:
                 granted.append(lease.fencing_token)
 
         waiter = threading.Thread(target=wait)
@@ -158,17 +159,17 @@ def test_a_client_that_is_closed_renews_nothing(shared_server: Server) -> None:
 
 def test_a_fork_has_connections_of_its_own(quartet: Quartet, shared_server: Server) -> None:
     resource = name()
-    with quartet.lock(resource, ttl=SHORT):
+    with quartet.lock(resource, ttl=KEPT):
         child = os.fork()
         if child == 0:
             os._exit(0 if _works_in_a_fork(quartet, resource) else 1)
         assert os.waitpid(child, 0)[1] == 0
-        wait_for(lambda: shared_server.held(resource) > 1.5 * SHORT * 1000)
+        wait_for(lambda: shared_server.held(resource) > 1.2 * KEPT * 1000)
 
 
 def _works_in_a_fork(quartet: Quartet, held_outside: str) -> bool:
     try:
-        with quartet.lock(name(), ttl=SHORT) as lease:
+        with quartet.lock(name(), ttl=KEPT) as lease:
             began_at = lease._holding.term
             wait_for(lambda: lease._holding.term is not began_at)
             return quartet.lock(held_outside).try_acquire() is None
@@ -179,7 +180,7 @@ def _works_in_a_fork(quartet: Quartet, held_outside: str) -> bool:
 
 def test_a_fork_leaves_the_locks_to_its_parent(quartet: Quartet, shared_server: Server) -> None:
     resource = name()
-    with quartet.session(ttl=SHORT) as session, session.lock(name()) as kept, quartet.lock(resource) as lease:
+    with quartet.session(ttl=KEPT) as session, session.lock(name()) as kept, quartet.lock(resource) as lease:
         # Another thread may be at work in the client at this moment, and is not there to go on in the fork.
         with quartet._renewal._changed, quartet._transport._lock:
             child = os.fork()

@@ -25,7 +25,7 @@ pub enum Error {
     /// The wait would never have ended.
     Deadlock {
         /// Owners and resources in turn, from this owner back to it.
-        circle: Vec<String>,
+        waits: Vec<String>,
     },
     /// The owner waits already.  Two tasks that wait need two owners.
     OwnerWaits,
@@ -64,7 +64,7 @@ impl Error {
             return Error::NotQuartet { answer: detail.trim().to_owned() };
         }
         match error.code() {
-            "DEADLOCK" => Error::Deadlock { circle: detail.split(" > ").map(str::to_owned).collect() },
+            "DEADLOCK" => Error::Deadlock { waits: detail.split(" > ").map(str::to_owned).collect() },
             "LOCKWAITS" => Error::OwnerWaits,
             "NOTHELD" => Error::NotHeld,
             "NOSESSION" => Error::lost("the session", "it has ended, and its locks with it"),
@@ -81,7 +81,7 @@ impl fmt::Display for Error {
             Error::Lost { label, reason } => write!(to, "{label} is lost: {reason}"),
             Error::NotAcquired => to.write_str("not granted in time"),
             Error::NotHeld => to.write_str("not held by this owner"),
-            Error::Deadlock { circle } => write!(to, "deadlock: {}", circle.join(" > ")),
+            Error::Deadlock { waits } => write!(to, "deadlock: {}", waits.join(" > ")),
             Error::OwnerWaits => {
                 to.write_str("the owner waits already: give each task that waits an owner of its own")
             }

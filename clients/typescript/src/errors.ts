@@ -21,11 +21,11 @@ export class NotHeld extends QuartetError {}
 /** The wait would never have ended. */
 export class Deadlock extends QuartetError {
   /** Owners and resources in turn, from this owner back to it. */
-  readonly circle: readonly string[];
+  readonly waits: readonly string[];
 
   constructor(message: string) {
     super(message);
-    this.circle = message.replace(/^DEADLOCK /, "").split(" > ");
+    this.waits = message.replace(/^DEADLOCK /, "").split(" > ");
   }
 }
 

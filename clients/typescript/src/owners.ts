@@ -1,5 +1,5 @@
 /**
- * Names for the owners of locks.  What runs within a lock has its owner, so that the server can tell when they wait in a circle.
+ * Names for the owners of locks.  What runs within a lock has its owner, so that the server can tell when they are in a deadlock.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";

@@ -2,13 +2,12 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 
 import { Deadlock, LockLost, NotAcquired, NotHeld, OwnerWaits, type Quartet } from "../src/index.js";
 import { LIBRARIES, Server, client, name, waitFor } from "./servers.js";
 
-/** Long enough that a busy machine does not lose it, short enough that a test can outlive it. */
-const SHORT_MS = 1200;
+/** Of a lease that a test outlives and must not lose, though renewal comes late on a busy machine. */
+const KEPT_MS = 5000;
 
 let server: Server;
 before(async () => {
@@ -47,10 +46,10 @@ for (const library of LIBRARIES) {
 
     test("a lease is renewed many times", async () => {
       const resource = name();
-      await quartet.lock(resource, { ttlMs: SHORT_MS }).withLock(async (signal, lease) => {
-        await waitFor(async () => (await server.heldMs(resource)) > 3.5 * SHORT_MS);
+      await quartet.lock(resource, { ttlMs: KEPT_MS }).withLock(async (signal, lease) => {
+        await waitFor(async () => (await server.heldMs(resource)) > 1.5 * KEPT_MS);
         assert.ok(!signal.aborted && !lease.isLost);
-        assert.ok(lease.remainingMs > 0 && lease.remainingMs <= SHORT_MS);
+        assert.ok(lease.remainingMs > 0 && lease.remainingMs <= KEPT_MS);
       });
       assert.equal(await server.heldMs(resource), 0);
     });
@@ -97,7 +96,7 @@ for (const library of LIBRARIES) {
       assert.equal(await server.heldMs(resource), 0);
     });
 
-    test("a circle is an error of its own", async () => {
+    test("a deadlock is an error of its own", async () => {
       const [x, y] = [name("x"), name("y")];
       const ann = { owner: `ann-${library}` };
       const bob = { owner: `bob-${library}` };
@@ -106,7 +105,7 @@ for (const library of LIBRARIES) {
       await waitFor(() => server.waits(x));
       await assert.rejects(quartet.lock(y, ann).acquire(), (error: unknown) => {
         assert.ok(error instanceof Deadlock);
-        assert.deepEqual(error.circle, [ann.owner, y, bob.owner, x, ann.owner]);
+        assert.deepEqual(error.waits, [ann.owner, y, bob.owner, x, ann.owner]);
         return true;
       });
       await first.release();
@@ -137,10 +136,9 @@ for (const library of LIBRARIES) {
         assert.equal(await quartet.lock(x).tryAcquire(), null);
       }
       {
-        await using both = await quartet.lock([x, y], { ttlMs: SHORT_MS }).acquire();
+        await using both = await quartet.lock([x, y], { ttlMs: KEPT_MS }).acquire();
         assert.deepEqual(both.resources, [x, y]);
-        await delay(SHORT_MS / 2);
-        await waitFor(async () => (await server.heldMs(y)) > 1.5 * SHORT_MS);
+        await waitFor(async () => (await server.heldMs(y)) > 1.2 * KEPT_MS);
         assert.equal(await quartet.lock(y).tryAcquire(), null);
       }
       const semaphore = quartet.semaphore(name("permits"), 3);
@@ -174,11 +172,11 @@ for (const library of LIBRARIES) {
 
     test("a session keeps all and frees all", async () => {
       const resources = Array.from({ length: 5 }, () => name());
-      const session = await quartet.session({ ttlMs: SHORT_MS });
+      const session = await quartet.session({ ttlMs: KEPT_MS });
       const leases = await Promise.all(resources.map((resource) => session.lock(resource).acquire()));
       leases.push(await session.semaphore(name(), 2).acquire());
       for (const resource of resources) {
-        await waitFor(async () => (await server.heldMs(resource)) > 2.5 * SHORT_MS);
+        await waitFor(async () => (await server.heldMs(resource)) > 1.2 * KEPT_MS);
       }
       assert.ok(!session.isLost && leases.every((lease) => !lease.isLost));
       await leases.shift()?.release();

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::thread;
 
-use super::{RECONNECT, RESTART, Restartable, STEPS, programs};
+use super::{Program, RECONNECT, RESTART, Restartable, STEPS, programs};
 use crate::interop::program;
 use crate::support::peers;
 use crate::support::process::Folder;
@@ -17,19 +18,24 @@ const SERVICE: &str = "service";
 /// Where Debian's packages for Go are.
 const GO_PATH: &str = "/usr/share/gocode";
 
-/// Runs a client against each server; `further` are its steps beside the common ones.
-fn check(client: impl Fn() -> Command, further: &[&str]) {
-    for server in programs() {
-        let mut server = Restartable::start(server);
-        let mut command = client();
-        command.arg(server.port.address().to_string());
-        let mut running = Running::start(command);
-        running.wait_for_line(RESTART);
-        server.restart();
-        let ended = running.end().success();
-        let steps = [STEPS.as_slice(), further, &[RESTART, RECONNECT]].concat();
-        assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), steps);
-    }
+/// Runs a client against all servers at the same time, since it mostly waits; `further` are its steps beside the common ones.
+fn check(client: impl Fn() -> Command + Sync, further: &[&str]) {
+    thread::scope(|scope| {
+        for server in programs() {
+            scope.spawn(|| check_one(server, client(), further));
+        }
+    });
+}
+
+fn check_one(server: Program, mut client: Command, further: &[&str]) {
+    let mut server = Restartable::start(server);
+    client.arg(server.port.address().to_string());
+    let mut running = Running::start(client);
+    running.wait_for_line(RESTART);
+    server.restart();
+    let ended = running.end().success();
+    let steps = [STEPS.as_slice(), further, &[RESTART, RECONNECT]].concat();
+    assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), steps);
 }
 
 /// The program `script`, for `interpreter` to run.

@@ -2,26 +2,32 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use super::{Keeping, programs};
-use crate::interop::broker::RESTART;
 use crate::interop::broker::programs::go_program;
+use crate::interop::broker::{Program, RESTART};
 use crate::interop::program;
 use crate::support::peers;
 use crate::support::program::Running;
 
-/// Runs a client against each server, until it has done so many jobs.
-fn check(client: impl Fn() -> Command, jobs: usize) {
-    for server in programs() {
-        let mut server = Keeping::start(server);
-        let mut command = client();
-        command.arg(server.port.address().to_string());
-        let mut running = Running::start(command);
-        running.wait_for_line(RESTART);
-        server.restart();
-        let ended = running.end().success();
-        assert_eq!(ended.stdout.lines().filter(|line| *line != RESTART).count(), jobs, "{}", ended.stdout);
-    }
+/// Runs a client against all servers at the same time, since it mostly waits, until it has done so many jobs.
+fn check(client: impl Fn() -> Command + Sync, jobs: usize) {
+    thread::scope(|scope| {
+        for server in programs() {
+            scope.spawn(|| check_one(server, client(), jobs));
+        }
+    });
+}
+
+fn check_one(server: Program, mut client: Command, jobs: usize) {
+    let mut server = Keeping::start(server);
+    client.arg(server.port.address().to_string());
+    let mut running = Running::start(client);
+    running.wait_for_line(RESTART);
+    server.restart();
+    let ended = running.end().success();
+    assert_eq!(ended.stdout.lines().filter(|line| *line != RESTART).count(), jobs, "{}", ended.stdout);
 }
 
 /// The program `script`, for `interpreter` to run.

@@ -31,11 +31,11 @@ class NotHeld(QuartetError):
 
 
 class Deadlock(QuartetError):
-    """The wait would never have ended.  ``circle`` names owners and resources in turn, from this owner back to it."""
+    """The wait would never have ended.  ``waits`` names owners and resources in turn, from this owner back to it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.circle = message.removeprefix("DEADLOCK ").split(" > ")
+        self.waits = message.removeprefix("DEADLOCK ").split(" > ")
 
 
 class OwnerWaits(QuartetError):

@@ -1,4 +1,4 @@
-"""Names for the owners of locks: one for each thread or task, so that the server can tell when they wait in a circle."""
+"""Names for the owners of locks: one for each thread or task, so that the server can tell when they are in a deadlock."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use quartet_client::{Check, Error, Limiter, Quartet, Rate, RateLimitLayer, Unreachable};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::servers::{SHORT, Server};
+use crate::servers::{KEPT, Server};
 
 async fn policy(quartet: &Quartet, name: &str, limit: u32, algorithm: &str) -> Limiter {
     let limiter = quartet.limiter(name);
@@ -88,10 +88,10 @@ async fn reservations_slots_and_futures() {
     assert!(ten.reserve("ann", 7, minute).await.unwrap().cancel().await.unwrap());
     assert_eq!(ten.peek("ann", 1).await.unwrap().remaining, 7);
     let jobs = policy(&quartet, "jobs", 1, "concurrency").await;
-    let slot = jobs.enter("ann", SHORT).await.unwrap();
-    assert!(matches!(jobs.enter("ann", SHORT).await, Err(Error::RateLimited(_))));
+    let slot = jobs.enter("ann", KEPT).await.unwrap();
+    assert!(matches!(jobs.enter("ann", KEPT).await, Err(Error::RateLimited(_))));
     slot.release().await.unwrap();
-    let slot = jobs.enter("ann", SHORT).await.unwrap();
+    let slot = jobs.enter("ann", KEPT).await.unwrap();
     jobs.reset("ann").await.unwrap();
     slot.lost().await;
     assert!(slot.release().await.unwrap_err().is_lost());

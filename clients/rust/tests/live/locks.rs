@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quartet_client::Error;
 
-use crate::servers::{SHORT, Server, eventually};
+use crate::servers::{KEPT, Server, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_at_a_time_and_tokens_rise() {
@@ -40,14 +40,14 @@ async fn one_at_a_time_and_tokens_rise() {
 async fn a_lease_is_renewed_many_times() {
     let server = Server::start(&[]).await;
     let quartet = server.quartet();
-    let one = quartet.lock("one").ttl(SHORT).acquire().await.unwrap();
-    let both = quartet.lock_all(["two", "three"]).ttl(SHORT).acquire().await.unwrap();
+    let one = quartet.lock("one").ttl(KEPT).acquire().await.unwrap();
+    let both = quartet.lock_all(["two", "three"]).ttl(KEPT).acquire().await.unwrap();
     for resource in ["one", "two", "three"] {
-        eventually(async || server.held(resource).await > SHORT.mul_f64(3.5)).await;
+        eventually(async || server.held(resource).await > KEPT.mul_f64(1.5)).await;
     }
     one.check().unwrap();
     both.check().unwrap();
-    assert!(one.remaining() > Duration::ZERO && one.remaining() <= SHORT);
+    assert!(one.remaining() > Duration::ZERO && one.remaining() <= KEPT);
     one.release().await.unwrap();
     assert_eq!(server.held("one").await, Duration::ZERO);
     // A lease that is dropped is released as well.
@@ -104,7 +104,7 @@ async fn an_owner_acquires_again_only_if_it_says_so() {
 }
 
 #[tokio::test]
-async fn a_circle_is_an_error_of_its_own() {
+async fn a_deadlock_is_an_error_of_its_own() {
     let server = Server::start(&[]).await;
     let quartet = server.quartet();
     let x = quartet.lock("x").owner("ann").acquire().await.unwrap();
@@ -113,7 +113,7 @@ async fn a_circle_is_an_error_of_its_own() {
     let waiter = tokio::spawn(async move { other.acquire().await.map(|_| ()) });
     eventually(async || server.waits("x").await == 1).await;
     match quartet.lock("y").owner(x.owner()).acquire().await {
-        Err(Error::Deadlock { circle }) => assert_eq!(circle, ["ann", "y", "bob", "x", "ann"]),
+        Err(Error::Deadlock { waits }) => assert_eq!(waits, ["ann", "y", "bob", "x", "ann"]),
         _ => panic!("it would wait for ever"),
     }
     assert!(matches!(
@@ -161,14 +161,14 @@ async fn writes_under_the_fencing_token() {
 #[tokio::test]
 async fn a_session_keeps_all_and_frees_all() {
     let server = Server::start(&[]).await;
-    let session = server.quartet().session(SHORT, Duration::ZERO).await.unwrap();
+    let session = server.quartet().session(KEPT, Duration::ZERO).await.unwrap();
     let mut leases = Vec::new();
     for resource in ["a", "b", "c", "d"] {
         leases.push(session.lock(resource).acquire().await.unwrap());
     }
     leases.push(session.semaphore("permits", 2).acquire().await.unwrap());
     for resource in ["a", "b", "c", "d", "permits"] {
-        eventually(async || server.held(resource).await > SHORT.mul_f64(2.5)).await;
+        eventually(async || server.held(resource).await > KEPT.mul_f64(1.2)).await;
     }
     leases.remove(0).release().await.unwrap();
     assert!(server.held("a").await.is_zero());

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use quartet_client::{Error, Lease, Result};
 
-use crate::servers::{Relay, SHORT, Server, eventually};
+use crate::relay::Relay;
+use crate::servers::{KEPT, SHORT, Server, eventually};
 
 /// Goes on for ever unless it is dropped.
 async fn for_ever(_: &Lease) -> Result<()> {
@@ -87,7 +88,7 @@ async fn connection_cut_and_back() {
     let server = Server::start(&[]).await;
     let relay = Relay::start(server.target()).await;
     let quartet = relay.quartet();
-    let lease = quartet.lock("x").ttl(2 * SHORT).acquire().await.unwrap();
+    let lease = quartet.lock("x").ttl(KEPT).acquire().await.unwrap();
     for _ in 0..3 {
         relay.close_all();
         relay.wait_for_another().await;

@@ -6,5 +6,6 @@ mod limits;
 mod locks;
 mod lost;
 mod readme;
+mod relay;
 mod remote;
 mod servers;

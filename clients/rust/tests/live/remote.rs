@@ -1,10 +1,16 @@
-//! Servers that ask for a password, or are not Quartet, and both versions of the protocol.
+//! Servers that ask for a password, speak TLS, or are not Quartet, and both versions of the protocol.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
 use quartet_client::{Error, Quartet};
+use redis::{Client, TlsCertificates};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::servers::{Relay, Server, Target, eventually};
+use crate::relay::{Relay, Target};
+use crate::servers::{Server, eventually};
 
 async fn works(quartet: &Quartet) {
     quartet.lock("x").acquire().await.unwrap().release().await.unwrap();
@@ -25,6 +31,41 @@ async fn password() {
     assert!(matches!(wrong.lock("x").acquire().await, Err(Error::Redis(_))));
 }
 
+/// A certificate for 127.0.0.1 as a client reads it, and as a server has it with its key.
+fn certificate(name: &str) -> (Vec<u8>, ServerConfig) {
+    let folder = std::env::temp_dir().join(format!("quartet-client-{}-{name}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "chain.pem"])
+        .current_dir(&folder)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.unwrap().success());
+    let chain = fs::read(folder.join("chain.pem")).unwrap();
+    let certificate = CertificateDer::from_pem_slice(&chain).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+    fs::remove_dir_all(folder).unwrap();
+    (chain, ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
+}
+
+#[tokio::test]
+async fn tls() {
+    let server = Server::start(&[]).await;
+    let (chain, identity) = certificate("known");
+    let (unknown, _) = certificate("unknown");
+    let relay = Relay::start_with_tls(server.target(), identity).await;
+    let trusting = |chain| {
+        let certificates = TlsCertificates { client_tls: None, root_cert: Some(chain) };
+        let client = Client::build_with_tls(format!("rediss://127.0.0.1:{}", relay.port), certificates);
+        Quartet::new(client.unwrap())
+    };
+    works(&trusting(chain)).await;
+    let refused = trusting(unknown).lock("x").acquire().await.map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("certificate"), "{refused}");
+}
+
 #[tokio::test]
 async fn both_protocols() {
     let server = Server::start(&[]).await;
@@ -37,7 +78,7 @@ async fn both_protocols() {
 async fn a_server_that_is_not_quartet() {
     // It takes only ports that are chosen before, which others may take first: it has a socket at a path, behind a relay.
     let folder = std::env::temp_dir().join(format!("quartet-client-{}-redis", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).unwrap();
     let path = folder.join("socket");
     let started = Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--unixsocket"])
@@ -58,5 +99,5 @@ async fn a_server_that_is_not_quartet() {
     assert!(matches!(quartet.limiter("default").check("x", 1).await, Err(Error::NotQuartet { .. })));
     other.kill().unwrap();
     other.wait().unwrap();
-    std::fs::remove_dir_all(folder).unwrap();
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -1,19 +1,20 @@
-//! Server processes, and relays to them that can be cut.
+//! Server processes.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use quartet_client::Quartet;
 use redis::{FromRedisValue, Value};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::task::{AbortHandle, JoinHandle};
 
-/// Long enough that a busy machine does not lose it, short enough that a test can outlive it.
+use crate::relay::Target;
+
+/// Of a lease that a test outlives and must not lose, though renewal comes late on a busy machine.
+pub(crate) const KEPT: Duration = Duration::from_secs(5);
+
+/// Of a lease that a test loses.
 pub(crate) const SHORT: Duration = Duration::from_millis(1200);
 
 /// Looks at a condition before a test gives up.
@@ -147,90 +148,5 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Where a server listens.
-#[derive(Clone)]
-pub(crate) enum Target {
-    Port(u16),
-    /// A Unix socket.
-    Path(PathBuf),
-}
-
-/// Passes bytes to a server, until it is cut.
-pub(crate) struct Relay {
-    pub(crate) port: u16,
-    target: Arc<Mutex<Target>>,
-    accepting: JoinHandle<()>,
-    open: Arc<Mutex<Vec<AbortHandle>>>,
-    is_cut: Arc<AtomicBool>,
-}
-
-impl Relay {
-    pub(crate) async fn start(target: Target) -> Relay {
-        let target = Arc::new(Mutex::new(target));
-        let current = Arc::clone(&target);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let open: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
-        let is_cut: Arc<AtomicBool> = Arc::default();
-        let (passing, cut) = (Arc::clone(&open), Arc::clone(&is_cut));
-        let accepting = tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                if cut.load(Ordering::Relaxed) {
-                    continue;
-                }
-                let target = current.lock().unwrap().clone();
-                let pass = tokio::spawn(async move {
-                    match target {
-                        Target::Port(port) => {
-                            let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
-                            copy_bidirectional(&mut client, &mut server).await
-                        }
-                        Target::Path(path) => {
-                            let mut server = UnixStream::connect(path).await?;
-                            copy_bidirectional(&mut client, &mut server).await
-                        }
-                    }
-                });
-                passing.lock().unwrap().push(pass.abort_handle());
-            }
-        });
-        Relay { port, target, accepting, open, is_cut }
-    }
-
-    pub(crate) fn quartet(&self) -> Quartet {
-        Quartet::open(format!("redis://127.0.0.1:{}", self.port)).unwrap()
-    }
-
-    /// Has it connect to this server for those who connect from now on.
-    pub(crate) fn lead_to(&self, target: Target) {
-        *self.target.lock().unwrap() = target;
-    }
-
-    /// Closes all connections; new ones come through.
-    pub(crate) fn close_all(&self) {
-        for connection in self.open.lock().unwrap().drain(..) {
-            connection.abort();
-        }
-    }
-
-    /// Waits until somebody has connected since.
-    pub(crate) async fn wait_for_another(&self) {
-        eventually(async || !self.open.lock().unwrap().is_empty()).await;
-    }
-
-    /// Closes all connections and lets no new one through.
-    pub(crate) fn cut(&self) {
-        self.is_cut.store(true, Ordering::Relaxed);
-        self.close_all();
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.accepting.abort();
-        self.cut();
     }
 }

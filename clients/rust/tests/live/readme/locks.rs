@@ -32,7 +32,7 @@ pub(crate) async fn print(quartet: &Quartet) -> Result<(), Error> {
     }
     lease.release().await?;
 
-    let both = quartet.lock_all(["account:1", "account:2"]).acquire().await?; // or none, so that no circle arises
+    let both = quartet.lock_all(["account:1", "account:2"]).acquire().await?; // or none, so that no deadlock arises
     let catalogue = quartet.lock("catalogue").shared().owner(both.owner()).acquire().await?; // with other readers
     let download = quartet.semaphore("downloads", 4).acquire().await?; // one of four permits
     drop((download, catalogue, both));
