@@ -130,14 +130,6 @@ impl Berth {
         let mut watch = Watch::default();
         let mut state = self.state.lock();
         while state.event_loop.is_none() && !state.has_ended {
-            if purge.is_due() {
-                state.free -= 1;
-                drop(state);
-                purge.follow();
-                state = self.state.lock();
-                state.free += 1;
-                continue;
-            }
             let is_notified = self.changed.wait_for(&mut state, watch.interval());
             if is_notified {
                 continue;
@@ -148,6 +140,14 @@ impl Berth {
             if taken.is_some() {
                 state.free -= 1;
                 return taken;
+            }
+            // Once for each look: however much is freed meanwhile, long turns are seen.
+            if state.event_loop.is_none() && purge.is_due() {
+                state.free -= 1;
+                drop(state);
+                purge.follow();
+                state = self.state.lock();
+                state.free += 1;
             }
         }
         state.free -= 1;

@@ -18,6 +18,9 @@ use crate::store::{Hold, LongHolds, Turn};
 /// Milliseconds that a script may take on a thread that stands in for another one: the clients of both wait for it.
 const STAND_IN_PATIENCE: u64 = 50;
 
+/// Milliseconds over its threshold that a script waits for a thread that is away for a moment.
+const AWAY_PATIENCE: u64 = 500;
+
 /// What runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -238,6 +241,10 @@ impl Watch {
         }
         match cover {
             Cover::Never => return Err(Stop::NotRelieved),
+            // The other thread runs a command or gives memory back, and is free again soon.
+            Cover::Away(_) if !stands_in_for_script && taken < patience.saturating_add(AWAY_PATIENCE) => {
+                return Ok(());
+            }
             Cover::Away(_) => return Err(Stop::Busy),
             Cover::Free | Cover::StandsIn => (),
         }

@@ -121,6 +121,8 @@ fn of_the_greatest_length_come_and_go() {
         forget_peak(&server);
         let mut client = TcpStream::connect(server.address()).expect("the server listens");
         let mut ask = |words: &[&str]| {
+            // What the last reply has taken is given back first.
+            assert_falls_to(&server, &mut other, start + length + SLACK, words[0]);
             client.write_all(&request(words)).expect("the server reads");
             client.write_all(b"PING\r\n").expect("the server reads");
             (0..50).for_each(|number| assert_eq!(other.ask(&format!("ECHO {number}")), number.to_string()));
