@@ -95,7 +95,7 @@ func (c *Client) Session(ctx context.Context, ttl, delay time.Duration) (*Sessio
 			lease.isReleased = true
 		}
 		c.renewal.lock.Unlock()
-		_, err := c.transport.call(ctx, command{"LOCK.SESSION", "CLOSE", name}.identified(), 0)
+		_, err := c.transport.call(ctx, command{"LOCK.SESSION", "CLOSE", name, "REQID", session.holding.releaseID}, 0)
 		return err
 	}
 	c.renewal.keep(session.holding)

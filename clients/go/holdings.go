@@ -36,6 +36,10 @@ type holding struct {
 	session *holding
 	// isReleased says that its holder gave it back, so that whatever an answer under way says is of no interest.
 	isReleased bool
+	// isUnanswered says that the server has not answered its release, so that it may be tried again.
+	isUnanswered bool
+	// releaseID is the REQID of its release: however often it is tried, it is one request.
+	releaseID string
 	// lostErr is why it was lost.
 	lostErr error
 	// lost is closed once it is lost.
@@ -45,7 +49,8 @@ type holding struct {
 }
 
 func newHolding(kind kind, label string, term term) *holding {
-	return &holding{kind: kind, label: label, term: term, due: term.dueAt(), lost: make(chan struct{})}
+	lost := make(chan struct{})
+	return &holding{kind: kind, label: label, term: term, due: term.dueAt(), releaseID: unique(), lost: lost}
 }
 
 func (h *holding) lostAt() instant {

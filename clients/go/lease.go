@@ -25,7 +25,7 @@ func (h *held) Err() error { return h.client.renewal.look(h.holding) }
 func (h *held) Remaining() time.Duration {
 	h.client.renewal.lock.Lock()
 	defer h.client.renewal.lock.Unlock()
-	if h.holding.isReleased {
+	if h.holding.isReleased || h.holding.lostErr != nil {
 		return 0
 	}
 	return h.holding.lostAt().until()
@@ -45,12 +45,12 @@ func (h *held) Context(parent context.Context) (context.Context, context.CancelF
 }
 
 // Release gives it back.  The error is ErrLost if it was lost before; it does nothing if it was released before.  If the server
-// cannot be reached it is renewed no longer, and may be released again.
+// does not answer it is held no longer, and may be released again: that is the same request once more.
 //
 // A context that has ended already does not keep it from the server: it is why the work has ended.
 func (h *held) Release(ctx context.Context) error {
-	first, err := h.client.renewal.release(h.holding)
-	if !first || err != nil {
+	isToBeTold, err := h.client.renewal.release(h.holding)
+	if !isToBeTold || err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -61,7 +61,7 @@ func (h *held) Release(ctx context.Context) error {
 		return h.client.renewal.lose(h.holding, "it was forced, or its lease ended before its release")
 	}
 	if err != nil {
-		h.client.renewal.takeBack(h.holding)
+		h.client.renewal.unanswered(h.holding)
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func (l *Lock) Release(ctx context.Context) error {
 	if name == "" {
 		return ErrNotHeld
 	}
-	_, err := l.client.transport.call(ctx, release(l.asked.resources, name, 0), 0)
+	_, err := l.client.transport.call(ctx, release(l.asked.resources, name, 0, unique()), 0)
 	return err
 }
 
@@ -102,7 +102,7 @@ func (l *Lock) acquire(ctx context.Context, wait time.Duration) (*Lease, error) 
 	lease.client = l.client
 	lease.giveBack = func(ctx context.Context) error {
 		l.forget(lease.holding)
-		_, err := l.client.transport.call(ctx, release(of.resources, of.owner, of.token), 0)
+		_, err := l.client.transport.call(ctx, release(of.resources, of.owner, of.token, lease.holding.releaseID), 0)
 		return err
 	}
 	label := strings.Join(of.resources, ", ")

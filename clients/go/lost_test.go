@@ -3,6 +3,7 @@ package quartet
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gomodule/redigo/redis"
@@ -182,6 +183,49 @@ func TestAReleaseThatDoesNotReachTheServerIsTriedAgain(t *testing.T) {
 	relay.restore()
 	must(t, lease.Release(background))
 	isTrue(t, server.held("x") == 0, "it is free")
+}
+
+func TestAReleaseWhoseReplyIsLostIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	relay := startRelay(t, server.address(), listen(t))
+	lock := relay.client(t).Lock("x", Reentrant(), Owner("both"))
+	outer, err := lock.Acquire(background)
+	must(t, err)
+	inner, err := lock.Acquire(background)
+	must(t, err)
+	for _, lease := range []*Lease{inner, outer} {
+		atomic.StoreInt32(&relay.losesReplies, 1)
+		for try := 0; try < 2; try++ {
+			isTrue(t, lease.Release(background) != nil, "there is no answer")
+			isTrue(t, lease.Remaining() == 0 && errors.Is(lease.Err(), ErrNotHeld), "it counts as held no longer")
+		}
+		atomic.StoreInt32(&relay.losesReplies, 0)
+		if lease == inner {
+			must(t, lease.Release(background))
+			must(t, outer.Err())
+			isTrue(t, server.held("x") > 0, "the outer lease goes on")
+		}
+	}
+	// Somebody else holds it by now, and goes on.
+	other, err := server.client(t).Lock("x", Wait(0)).Acquire(background)
+	must(t, err)
+	must(t, outer.Release(background))
+	must(t, outer.Release(background))
+	isTrue(t, server.held("x") > 0, "the other goes on")
+	must(t, other.Release(background))
+}
+
+func TestASessionWhoseEndIsNotAnsweredIsEndedOnce(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	relay := startRelay(t, server.address(), listen(t))
+	session, err := relay.client(t).Session(background, keptTTL, 0)
+	must(t, err)
+	atomic.StoreInt32(&relay.losesReplies, 1)
+	isTrue(t, session.Close(background) != nil, "there is no answer")
+	atomic.StoreInt32(&relay.losesReplies, 0)
+	must(t, session.Close(background))
 }
 
 func TestManyIdleConnectionsThatAreClosedDoNotMatter(t *testing.T) {

@@ -43,12 +43,14 @@ func (r *renewal) keep(holding *holding) {
 	r.wake()
 }
 
-// release renews it no longer, and says why it was lost before, if it was.
-func (r *renewal) release(holding *holding) (first bool, err error) {
+// release renews it no longer, and says whether the server is to be told, or why it was lost before.
+func (r *renewal) release(holding *holding) (isToBeTold bool, err error) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	if holding.isReleased {
-		return false, nil
+		again := holding.isUnanswered
+		holding.isUnanswered = false
+		return again, nil
 	}
 	delete(r.book, holding)
 	if holding.look(now()) {
@@ -67,11 +69,11 @@ func (r *renewal) lose(holding *holding, reason string) error {
 	return holding.lostErr
 }
 
-// takeBack notes that the server does not know of its release yet, so that it may be released again.
-func (r *renewal) takeBack(holding *holding) {
+// unanswered notes that the server has not answered its release, so that it may be tried again.
+func (r *renewal) unanswered(holding *holding) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	holding.isReleased = false
+	holding.isUnanswered = true
 }
 
 // look says why it is held no longer by now, by the clock as well.

@@ -83,10 +83,10 @@ func several(one, many string, resources []string, owner string) command {
 	return made
 }
 
-func release(resources []string, owner string, token int64) command {
+func release(resources []string, owner string, token int64, id string) command {
 	made := several("LOCK.RELEASE", "LOCK.MRELEASE", resources, owner)
 	if token > 0 {
 		made = made.with("FENCE", token)
 	}
-	return made.identified()
+	return made.with("REQID", id)
 }

@@ -178,6 +178,8 @@ type relay struct {
 	target   net.Addr
 	open     map[net.Conn]bool
 	isCut    bool
+	// losesReplies says that what the server answers is lost, and the connection with it.
+	losesReplies int32
 }
 
 func startRelay(t *testing.T, target net.Addr, listener net.Listener) *relay {
@@ -235,7 +237,7 @@ func (r *relay) serve(client net.Conn) {
 		r.closeAll()
 		return
 	}
-	pass := func(to, from net.Conn) {
+	pass := func(to io.WriteCloser, from net.Conn) {
 		io.Copy(to, from)
 		to.Close()
 		from.Close()
@@ -243,8 +245,21 @@ func (r *relay) serve(client net.Conn) {
 		delete(r.open, from)
 		r.lock.Unlock()
 	}
-	go pass(client, server)
+	go pass(toClient{r, client}, server)
 	pass(server, client)
+}
+
+// toClient is the way of replies, which the relay may lose.
+type toClient struct {
+	relay *relay
+	net.Conn
+}
+
+func (c toClient) Write(data []byte) (int, error) {
+	if atomic.LoadInt32(&c.relay.losesReplies) != 0 {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(data)
 }
 
 // closeAll closes all connections; new ones come through.

@@ -144,6 +144,8 @@ class Relay:
         self._open: list[socket.socket] = []
         #: New connections are closed at once.
         self.is_cut = False
+        #: What a server answers is lost, and the connection with it.
+        self.loses_replies = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -185,7 +187,7 @@ class Relay:
             return
         self._open += [client, server]
         threading.Thread(target=_pass, args=(client, server), daemon=True).start()
-        _pass(server, client)
+        _pass(server, client, lambda: self.loses_replies)
 
     def __enter__(self) -> Self:
         return self
@@ -203,9 +205,9 @@ def _connected_to(target: int | str) -> socket.socket:
     return connection
 
 
-def _pass(source: socket.socket, target: socket.socket) -> None:
+def _pass(source: socket.socket, target: socket.socket, is_lost: Callable[[], bool] = lambda: False) -> None:
     try:
-        while data := source.recv(65536):
+        while (data := source.recv(65536)) and not is_lost():
             target.sendall(data)
     except OSError:
         pass

@@ -223,6 +223,35 @@ def test_a_release_that_does_not_reach_the_server_is_tried_again(shared_server: 
     run(shared_server, test)
 
 
+def test_a_release_whose_reply_is_lost_is_made_once(shared_server: Server) -> None:
+    async def test(other: Quartet) -> None:
+        resource = name()
+        with Relay(shared_server.port) as relay:
+            async with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as quartet:
+                lock = quartet.lock(resource, reentrant=True, owner="both")
+                outer, inner = await lock.acquire(), await lock.acquire()
+                for lease in (inner, outer):
+                    relay.loses_replies = True
+                    for _ in range(2):
+                        with pytest.raises(redis.ConnectionError):
+                            await lease.release()
+                        assert lease.remaining == 0.0 and not lease.is_lost
+                        with pytest.raises(NotHeld, match="released"):
+                            lease.raise_if_lost()
+                    relay.loses_replies = False
+                    if lease is inner:
+                        await lease.release()
+                        outer.raise_if_lost()
+                        assert shared_server.held(resource) > 0
+                # Somebody else holds it by now, and goes on.
+                async with await other.lock(resource).acquire(wait=0.0):
+                    await outer.release()
+                    await outer.release()
+                    assert shared_server.held(resource) > 0
+
+    run(shared_server, test)
+
+
 def test_connection_cut(own_server: Server) -> None:
     async def test(other: Quartet) -> None:
         resource = name()

@@ -237,6 +237,61 @@ def test_a_release_that_does_not_reach_the_server_is_tried_again(shared_server: 
         assert shared_server.held(resource) == 0
 
 
+def test_a_release_whose_reply_is_lost_is_made_once(shared_server: Server, relay: Relay, quartet: Quartet) -> None:
+    resource = name()
+    with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as there:
+        lock = there.lock(resource, reentrant=True, owner="both")
+        outer, inner = lock.acquire(), lock.acquire()
+        for lease in (inner, outer):
+            relay.loses_replies = True
+            for _ in range(2):
+                with pytest.raises(redis.ConnectionError):
+                    lease.release()
+                assert lease.remaining == 0.0 and not lease.is_lost
+                with pytest.raises(NotHeld, match="released"):
+                    lease.raise_if_lost()
+            relay.loses_replies = False
+            if lease is inner:
+                lease.release()
+                outer.raise_if_lost()
+                assert shared_server.held(resource) > 0
+        # Somebody else holds it by now, and goes on.
+        with quartet.lock(resource).acquire(wait=0.0):
+            outer.release()
+            outer.release()
+            assert shared_server.held(resource) > 0
+
+
+def test_a_session_whose_end_is_not_answered_is_ended_once(relay: Relay) -> None:
+    with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as there:
+        session = there.session()
+        lease = session.lock(name()).acquire()
+        relay.loses_replies = True
+        with pytest.raises(redis.ConnectionError):
+            session.release()
+        for held in (session, lease):
+            assert held.remaining == 0.0
+            with pytest.raises(NotHeld, match="released"):
+                held.raise_if_lost()
+        relay.loses_replies = False
+        session.release()
+        lease.release()
+
+
+def test_a_release_that_comes_too_late_says_so(shared_server: Server, relay: Relay) -> None:
+    resource = name()
+    with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as there:
+        lease = there.lock(resource).acquire()
+        relay.cut()
+        with pytest.raises(redis.ConnectionError):
+            lease.release()
+        shared_server.command("LOCK.FORCE", resource)
+        relay.is_cut = False
+        with pytest.raises(LockLost, match="before its release"):
+            lease.release()
+        assert lease.is_lost and lease.remaining == 0.0
+
+
 def test_a_lease_is_given_back_once_whoever_releases_it(quartet: Quartet) -> None:
     resource = name()
     semaphore = quartet.semaphore(resource, 16, owner="all")

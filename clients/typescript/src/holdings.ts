@@ -20,6 +20,10 @@ export abstract class Holding {
   dueAt: number;
   /** Given back by its holder, so that whatever an answer under way says is of no interest. */
   isReleased = false;
+  /** The server has not answered its release, so that it may be tried again. */
+  isUnanswered = false;
+  /** Names its release: however often it is tried, it is one request. */
+  readonly releaseId = requests.requestId();
   readonly #lost = new AbortController();
 
   constructor(

@@ -43,24 +43,27 @@ export abstract class Held<Kind extends Holding = Holding> implements AsyncDispo
 
   /** For how long it is certainly held, without a further renewal. */
   get remainingMs(): number {
-    return this.holding.isReleased ? 0 : Math.max(0, this.holding.lostAt - now());
+    return this.holding.isReleased || this.holding.isLost ? 0 : Math.max(0, this.holding.lostAt - now());
   }
 
   /**
-   * Gives it back.  Throws LockLost if it was lost before, and does nothing if it was released before.  If the server cannot be
-   * reached it is renewed no longer, and may be released again.
+   * Gives it back.  Throws LockLost if it was lost before, and does nothing if it was released before.  If the server does not
+   * answer it is held no longer, and may be released again: that is the same request once more.
    */
   async release(): Promise<void> {
-    if (this.holding.isReleased) return;
-    if (!this.parts.renewal.release(this.holding)) {
+    if (this.holding.isReleased) {
+      if (!this.holding.isUnanswered) return;
+      this.holding.isUnanswered = false;
+    } else if (!this.parts.renewal.release(this.holding)) {
       this.holding.isReleased = false;
       throw this.signal.reason;
     }
     try {
       await this.giveBack();
     } catch (error) {
-      this.holding.isReleased = false;
-      throw error instanceof NotHeld || error instanceof LockLost ? this.lost(error.message) : error;
+      if (error instanceof NotHeld || error instanceof LockLost) throw this.lost(error.message);
+      this.holding.isUnanswered = true;
+      throw error;
     }
   }
 
@@ -110,7 +113,8 @@ export class Lease extends Held<LockHolding> {
 
   protected async giveBack(): Promise<void> {
     if (this.holding instanceof SessionLeaseHolding) this.holding.leave();
-    await this.parts.transport.call(requests.release(this.resources, this.owner, this.fencingToken));
+    const { resources, owner, fencingToken, releaseId } = this.holding;
+    await this.parts.transport.call(requests.release(resources, owner, fencingToken, releaseId));
   }
 }
 
@@ -132,6 +136,6 @@ export class SessionHeld extends Held<SessionHolding> {
 
   protected async giveBack(): Promise<void> {
     for (const lease of this.holding.leases) lease.isReleased = true;
-    await this.parts.transport.call(["LOCK.SESSION", "CLOSE", this.name, ...requests.requestId()]);
+    await this.parts.transport.call(["LOCK.SESSION", "CLOSE", this.name, ...this.holding.releaseId]);
   }
 }

@@ -51,13 +51,18 @@ export function acquire(asked: Asked, owner: string, waitMs: number | null, sess
 }
 
 /** Gives all resources back together. */
-export function release(resources: readonly string[], owner: string, fencingToken: number | null): Command {
+export function release(
+  resources: readonly string[],
+  owner: string,
+  fencingToken: number | null,
+  id: readonly string[] = requestId(),
+): Command {
   return [
     ...(resources.length === 1
       ? ["LOCK.RELEASE", ...resources, owner]
       : ["LOCK.MRELEASE", owner, String(resources.length), ...resources]),
     ...(fencingToken === null ? [] : ["FENCE", String(fencingToken)]),
-    ...requestId(),
+    ...id,
   ];
 }
 

@@ -102,6 +102,48 @@ for (const library of LIBRARIES) {
       assert.equal(await server.heldMs(resource), 0);
     });
 
+    test("a release whose reply is lost is made once", async () => {
+      await using server = await Server.start();
+      await using relay = await Relay.start(server.port);
+      using quartet = client(library, relay.port);
+      using elsewhere = client(library, server.port);
+      const resource = name();
+      const lock = quartet.lock(resource, { reentrant: true, owner: "both" });
+      const [outer, inner] = [await lock.acquire(), await lock.acquire()];
+      for (const lease of [inner, outer]) {
+        relay.losesReplies = true;
+        for (let time = 0; time < 2; time++) {
+          await assert.rejects(lease.release());
+          assert.ok(lease.remainingMs === 0 && !lease.isLost);
+          assert.throws(() => lease.throwIfLost(), NotHeld);
+        }
+        relay.losesReplies = false;
+        if (lease === inner) {
+          await lease.release();
+          outer.throwIfLost();
+          assert.ok((await server.heldMs(resource)) > 0);
+        }
+      }
+      // Somebody else holds it by now, and goes on.
+      const other = await elsewhere.lock(resource).acquire({ waitMs: 0 });
+      await outer.release();
+      await outer.release();
+      assert.ok((await server.heldMs(resource)) > 0);
+      await other.release();
+    });
+
+    test("a session whose end is not answered is ended once", async () => {
+      await using server = await Server.start();
+      await using relay = await Relay.start(server.port);
+      using quartet = client(library, relay.port);
+      const session = await quartet.session({ ttlMs: KEPT_MS });
+      relay.losesReplies = true;
+      await assert.rejects(session.close());
+      assert.throws(() => session.throwIfLost(), NotHeld);
+      relay.losesReplies = false;
+      await session.close();
+    });
+
     test("many idle connections that are closed do not matter", async () => {
       await using server = await Server.start();
       await using relay = await Relay.start(server.port);

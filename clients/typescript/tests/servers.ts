@@ -137,6 +137,8 @@ export async function redisServer(): Promise<(AsyncDisposable & { port: number }
 /** Passes bytes to a port, or to a socket at a path, until it is cut. */
 export class Relay implements AsyncDisposable {
   isCut = false;
+  /** What the server answers is lost, and the connection with it. */
+  losesReplies = false;
   readonly #open = new Set<Socket>();
 
   /** `target` is where it connects to for those who connect from now on. */
@@ -161,8 +163,9 @@ export class Relay implements AsyncDisposable {
           relay.#open.delete(from);
           to.destroy();
         });
-        from.pipe(to);
       }
+      client.pipe(server);
+      server.on("data", (data) => void (relay.losesReplies ? server.destroy() : client.write(data)));
     };
     const relay: Relay = new Relay(target, tls ? createTlsServer(tls, serve) : createServer(serve));
     await new Promise<void>((resolve) => relay.listener.listen(0, "127.0.0.1", resolve));

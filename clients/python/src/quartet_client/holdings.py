@@ -34,6 +34,10 @@ class Holding:
         self.lost_reason: str | None = None
         #: Given back by its holder, so that whatever an answer under way says is of no interest.
         self.is_released = False
+        #: The server has not answered its release, so that it may be tried again.
+        self.is_unanswered = False
+        #: The REQID of its release: however often it is tried, it is one request.
+        self.release_id = requests.request_id()
         #: Told once, when it is lost.
         self.announce: Callable[[], None] = lambda: None
         #: Told in a fork, to which it does not belong.
@@ -63,9 +67,13 @@ class Holding:
         return self.lost_reason is not None
 
     def release(self, now: float) -> bool | None:
-        """Notes that its holder gives it back.  Returns whether it was still held; None if it was given back before."""
+        """Notes that its holder gives it back.
+
+        Returns whether the server is to be told, False if it was lost before, and None if it was given back before.
+        """
         if self.is_released:
-            return None
+            is_again, self.is_unanswered = self.is_unanswered, False
+            return True if is_again else None
         was_held = not self.look(now)
         self.is_released = True
         return was_held
@@ -74,6 +82,11 @@ class Holding:
         """Notes in a fork that it belongs to the process that forked."""
         self.lost_reason = FORKED
         self.disown()
+
+    def remaining(self, now: float) -> float:
+        """For how many seconds it is certainly held, without a further renewal."""
+        is_over = self.is_released or self.lost_reason is not None
+        return 0.0 if is_over else max(0.0, self.lost_at - now)
 
     @property
     def lost_at(self) -> float:

@@ -64,7 +64,7 @@ class Held:
     @property
     def remaining(self) -> float:
         """For how many seconds it is certainly held, without a further renewal."""
-        return 0.0 if self._holding.is_released else max(0.0, self._holding.lost_at - now())
+        return self._holding.remaining(now())
 
     def _name(self) -> str:
         raise NotImplementedError
@@ -76,12 +76,12 @@ class Held:
     def release(self) -> None:
         """Gives it back.  Raises LockLost if it was lost before, and does nothing if it was released before.
 
-        If the server cannot be reached it is renewed no longer, and may be released again.
+        If the server does not answer it is held no longer, and may be released again, which is the same request.
         """
-        was_held = self._client._renewal.release(self._holding)
-        if was_held is None:
+        is_to_be_told = self._client._renewal.release(self._holding)
+        if is_to_be_told is None:
             return
-        if not was_held:
+        if not is_to_be_told:
             raise LockLost(f"{self._name()} is lost: {self.lost_reason}")
         try:
             self._give_back()
@@ -89,7 +89,7 @@ class Held:
             self._client._renewal.lose(self._holding, "it was forced, or its lease ended")
             raise LockLost(f"{self._name()} was lost before its release: {error}") from error
         except BaseException:
-            self._client._renewal.take_back(self._holding)
+            self._client._renewal.unanswered(self._holding)
             raise
 
     def __enter__(self) -> Self:
@@ -142,7 +142,9 @@ class Lease(Held):
     def _give_back(self) -> None:
         if isinstance(self._holding, SessionLeaseHolding):
             self._client._renewal.forget(self._holding)
-        self._client._transport.call(requests.release(self.resources, self.owner, self.fencing_token))
+        self._client._transport.call(
+            requests.release(self.resources, self.owner, self.fencing_token, self._holding.release_id)
+        )
 
 
 class Slot(Held):
@@ -174,4 +176,4 @@ class SessionHeld(Held):
 
     def _give_back(self) -> None:
         self._client._renewal.end(self._holding)
-        self._client._transport.call(["LOCK.SESSION", "CLOSE", self.name, "REQID", requests.request_id()])
+        self._client._transport.call(["LOCK.SESSION", "CLOSE", self.name, "REQID", self._holding.release_id])

@@ -63,7 +63,8 @@ class Lock:
 
     def release(self) -> None:
         """Releases what this owner holds, without its lease.  Raises NotHeld if it holds nothing."""
-        self._client._transport.call(requests.release(self.resources, self._current_owner(), None))
+        command = requests.release(self.resources, self._current_owner(), None, requests.request_id())
+        self._client._transport.call(command)
 
     def guarded(self, function: Callable[P, R]) -> Callable[P, R]:
         """A function that holds the lock while it runs.  Raises LockLost at its end if the lock was lost meanwhile."""

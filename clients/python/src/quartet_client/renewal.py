@@ -54,7 +54,7 @@ class Renewal:
         inherited.inherit()
 
     def release(self, holding: Holding) -> bool | None:
-        """Renews it no longer.  Returns whether it was still held; None if it was given back before."""
+        """Renews it no longer.  Returns the same as that of the holding."""
         with self._changed:
             self._book.remove(holding)
             return holding.release(now())
@@ -64,10 +64,10 @@ class Renewal:
         with self._changed:
             session.end()
 
-    def take_back(self, holding: Holding) -> None:
-        """Notes that the server does not know of its release yet, so that it may be released again."""
+    def unanswered(self, holding: Holding) -> None:
+        """Notes that the server has not answered its release, so that it may be tried again."""
         with self._changed:
-            holding.is_released = False
+            holding.is_unanswered = True
 
     def look(self, holding: Holding) -> bool:
         """Whether it is lost, by the clock as well."""

@@ -57,14 +57,14 @@ def time_in_server(wait: float | None) -> float:
     return LONGEST if wait is None else min(wait, LONGEST)
 
 
-def release(resources: Sequence[str], owner: str, fencing_token: int | None) -> Command:
+def release(resources: Sequence[str], owner: str, fencing_token: int | None, reqid: str) -> Command:
     """Gives all resources back together."""
     command: Command = ["LOCK.RELEASE", resources[0], owner]
     if len(resources) > 1:
         command = ["LOCK.MRELEASE", owner, len(resources), *resources]
     if fencing_token is not None:
         command += ["FENCE", fencing_token]
-    return [*command, "REQID", request_id()]
+    return [*command, "REQID", reqid]
 
 
 def renew(resources: Sequence[str], owner: str, fencing_token: int, ttl: float) -> list[Command]:

@@ -65,7 +65,7 @@ class Held:
     @property
     def remaining(self) -> float:
         """For how many seconds it is certainly held, without a further renewal."""
-        return 0.0 if self._holding.is_released else max(0.0, self._holding.lost_at - now())
+        return self._holding.remaining(now())
 
     def _name(self) -> str:
         raise NotImplementedError
@@ -77,12 +77,12 @@ class Held:
     async def release(self) -> None:
         """Gives it back.  Raises LockLost if it was lost before, and does nothing if it was released before.
 
-        If the server cannot be reached it is renewed no longer, and may be released again.
+        If the server does not answer it is held no longer, and may be released again, which is the same request.
         """
-        was_held = self._client._renewal.release(self._holding)
-        if was_held is None:
+        is_to_be_told = self._client._renewal.release(self._holding)
+        if is_to_be_told is None:
             return
-        if not was_held:
+        if not is_to_be_told:
             raise LockLost(f"{self._name()} is lost: {self.lost_reason}")
         try:
             await self._give_back()
@@ -90,7 +90,7 @@ class Held:
             self._client._renewal.lose(self._holding, "it was forced, or its lease ended")
             raise LockLost(f"{self._name()} was lost before its release: {error}") from error
         except BaseException:
-            self._holding.is_released = False
+            self._holding.is_unanswered = True
             raise
 
     async def __aenter__(self) -> Self:
@@ -151,7 +151,9 @@ class Lease(Held):
     async def _give_back(self) -> None:
         if isinstance(self._holding, SessionLeaseHolding):
             self._holding.leave()
-        await self._client._transport.call(requests.release(self.resources, self.owner, self.fencing_token))
+        await self._client._transport.call(
+            requests.release(self.resources, self.owner, self.fencing_token, self._holding.release_id)
+        )
 
 
 class Slot(Held):
@@ -183,4 +185,4 @@ class SessionHeld(Held):
 
     async def _give_back(self) -> None:
         self._holding.end()
-        await self._client._transport.call(["LOCK.SESSION", "CLOSE", self.name, "REQID", requests.request_id()])
+        await self._client._transport.call(["LOCK.SESSION", "CLOSE", self.name, "REQID", self._holding.release_id])

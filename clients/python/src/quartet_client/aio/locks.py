@@ -62,7 +62,8 @@ class Lock:
 
     async def release(self) -> None:
         """Releases what this owner holds, without its lease.  Raises NotHeld if it holds nothing."""
-        await self._client._transport.call(requests.release(self.resources, self._current_owner(), None))
+        command = requests.release(self.resources, self._current_owner(), None, requests.request_id())
+        await self._client._transport.call(command)
 
     def guarded(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         """A function that holds the lock while it runs.  It is cancelled, and raises LockLost, if the lock is lost."""

@@ -34,7 +34,7 @@ class Renewal:
         self._set_timer()
 
     def release(self, holding: Holding) -> bool | None:
-        """Renews it no longer.  Returns whether it was still held; None if it was given back before."""
+        """Renews it no longer.  Returns the same as that of the holding."""
         self._book.remove(holding)
         return holding.release(now())
 
