@@ -141,7 +141,7 @@ func TestALockIsReleasedWhenItsContextEnds(t *testing.T) {
 func TestNothingGoesOnBehindARelease(t *testing.T) {
 	t.Parallel()
 	client := startServer(t).client(t)
-	session, err := client.Session(background, shortTTL, 0)
+	session, err := client.Session(background, keptTTL, 0)
 	must(t, err)
 	lease, err := client.Lock("x").Acquire(background)
 	must(t, err)

@@ -96,7 +96,10 @@ func TestAServerThatIsNotQuartet(t *testing.T) {
 	defer other.Wait()
 	defer other.Process.Kill()
 	eventually(t, func() bool {
-		_, err := os.Stat(socket.Name)
+		conn, err := net.DialUnix("unix", nil, socket)
+		if err == nil {
+			conn.Close()
+		}
 		return err == nil
 	})
 	client := startRelay(t, socket, listen(t)).client(t)

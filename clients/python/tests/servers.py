@@ -126,7 +126,7 @@ def redis_server() -> Iterator[str]:
         command = [program, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process, Relay(path) as relay:
             try:
-                wait_for(lambda: os.path.exists(path) or process.poll() is not None)
+                wait_for(lambda: _is_served(path) or process.poll() is not None)
                 yield f"redis://127.0.0.1:{relay.port}"
             finally:
                 process.kill()
@@ -203,6 +203,15 @@ def _connected_to(target: int | str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(target)
     return connection
+
+
+def _is_served(path: str) -> bool:
+    """Whether somebody accepts connections at this Unix socket."""
+    try:
+        _connected_to(path).close()
+    except OSError:
+        return False
+    return True
 
 
 def _pass(source: socket.socket, target: socket.socket, is_lost: Callable[[], bool] = lambda: False) -> None:

@@ -121,7 +121,7 @@ export async function redisServer(): Promise<(AsyncDisposable & { port: number }
     server.once("spawn", () => resolve(true));
   });
   if (!isThere) return undefined;
-  await waitFor(() => existsSync(path));
+  await waitFor(() => isServed(path));
   const relay = await Relay.start(path);
   return {
     port: relay.port,
@@ -132,6 +132,18 @@ export async function redisServer(): Promise<(AsyncDisposable & { port: number }
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+/** Whether somebody accepts connections at this path. */
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
 
 /** Passes bytes to a port, or to a socket at a path, until it is cut. */

@@ -110,7 +110,7 @@ async fn connection_cut_and_back() {
 #[tokio::test]
 async fn nothing_goes_on_behind_the_end_of_a_session() {
     let server = Server::start(&[]).await;
-    let session = server.quartet().session(SHORT, Duration::ZERO).await.unwrap();
+    let session = server.quartet().session(KEPT, Duration::ZERO).await.unwrap();
     let lease = session.lock("x").acquire().await.unwrap();
     session.close().await.unwrap();
     assert!(matches!(lease.check(), Err(Error::NotHeld)));
@@ -141,8 +141,8 @@ fn a_client_outlives_the_runtime_of_its_first_lease() {
     first.block_on(async { quartet.lock("x").acquire().await.unwrap().release().await.unwrap() });
     drop(first);
     second.block_on(async {
-        let lease = quartet.lock("x").ttl(SHORT).acquire().await.unwrap();
-        eventually(async || server.held("x").await > 2 * SHORT).await;
+        let lease = quartet.lock("x").ttl(KEPT).acquire().await.unwrap();
+        eventually(async || server.held("x").await > KEPT.mul_f64(1.2)).await;
         server.command::<u32>(&["LOCK.FORCE", "x"]).await;
         lease.lost().await;
     });

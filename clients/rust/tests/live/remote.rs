@@ -1,6 +1,7 @@
 //! Servers that ask for a password, speak TLS, or are not Quartet, and both versions of the protocol.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use quartet_client::{Error, Quartet};
@@ -80,24 +81,24 @@ async fn a_server_that_is_not_quartet() {
     let folder = std::env::temp_dir().join(format!("quartet-client-{}-redis", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("socket");
-    let started = Command::new("redis-server")
+    let started = tokio::process::Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--unixsocket"])
         .arg(&path)
         .current_dir(&folder)
         .stdout(Stdio::null())
+        .kill_on_drop(true)
         .spawn();
     let Ok(mut other) = started else {
         eprintln!("skipped: there is no redis-server");
         return;
     };
-    eventually(async || path.exists()).await;
+    eventually(async || UnixStream::connect(&path).is_ok()).await;
     let relay = Relay::start(Target::Path(path)).await;
     let quartet = relay.quartet();
     let error = quartet.lock("x").acquire().await.map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::NotQuartet { .. }), "{error:?}");
     assert!(error.to_string().contains("give the client the address of a Quartet server"), "{error}");
     assert!(matches!(quartet.limiter("default").check("x", 1).await, Err(Error::NotQuartet { .. })));
-    other.kill().unwrap();
-    other.wait().unwrap();
+    other.kill().await.unwrap();
     fs::remove_dir_all(folder).unwrap();
 }
