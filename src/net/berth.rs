@@ -129,7 +129,18 @@ impl Berth {
         let other = &self.places[1 - thread];
         let mut watch = Watch::default();
         let mut state = self.state.lock();
+        // At once, and then once for each look: however much is freed meanwhile, long turns are seen.
+        let mut may_purge = true;
         while state.event_loop.is_none() && !state.has_ended {
+            if may_purge && purge.is_due() {
+                may_purge = false;
+                state.free -= 1;
+                drop(state);
+                purge.follow();
+                state = self.state.lock();
+                state.free += 1;
+                continue;
+            }
             let is_notified = self.changed.wait_for(&mut state, watch.interval());
             if is_notified {
                 continue;
@@ -141,14 +152,7 @@ impl Berth {
                 state.free -= 1;
                 return taken;
             }
-            // Once for each look: however much is freed meanwhile, long turns are seen.
-            if state.event_loop.is_none() && purge.is_due() {
-                state.free -= 1;
-                drop(state);
-                purge.follow();
-                state = self.state.lock();
-                state.free += 1;
-            }
+            may_purge = true;
         }
         state.free -= 1;
         state.event_loop.take()
