@@ -124,7 +124,7 @@ impl Berth {
     }
 
     /// Waits for the loop, as a thread that is noted as free, and takes it if a turn of the other thread lasts long; none once
-    /// the worker has ended.  Meanwhile the thread gives back what was freed of the memory that it has used: nobody waits for it.
+    /// the worker has ended.  Meanwhile the thread gives freed memory back, since no client waits for it.
     pub(super) fn wait(&self, thread: usize, purge: &mut Purge) -> Option<Box<EventLoop>> {
         let other = &self.places[1 - thread];
         let mut watch = Watch::default();

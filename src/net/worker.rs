@@ -121,7 +121,7 @@ mod tests {
     use crate::server;
     use crate::settings::Settings;
 
-    /// What was freed is given back by the thread that serves nobody: the one that serves hands the loop over first.
+    /// The thread that serves hands the loop over before it gives freed memory back.
     #[test]
     fn a_thread_that_has_memory_to_give_back_hands_the_loop_over() {
         let services = Arc::new(server::services(Settings::default(), Clock::machine(), 1));

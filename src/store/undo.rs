@@ -51,7 +51,7 @@ impl Kept {
     }
 }
 
-/// A key's contents cannot be kept: they are large, alone or with what is kept already, or the state of a service.
+/// A key's contents cannot be kept: they exceed the limit, alone or with earlier ones, or are the state of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotKept;
 

@@ -110,7 +110,7 @@ impl Lease {
         self.parts().0
     }
 
-    /// Who holds it: the owner to give to locks that are taken within, so that the server finds deadlocks.
+    /// The owner that holds it.  Locks that are taken within need the same one, so that the server finds deadlocks.
     #[must_use]
     pub fn owner(&self) -> &str {
         self.parts().1

@@ -64,8 +64,8 @@ pub(super) fn enter<'s>(
     (gate, keyspace)
 }
 
-/// Whether a request publishes to a stream that has to write first what it has.  What is queued for a transaction publishes
-/// nothing before EXEC, which waits for all of it, since it runs whole.
+/// Whether a request publishes to a crowded stream, which has to write first.  A command that is queued publishes nothing
+/// before EXEC, which waits for the whole queue, since it runs whole.
 pub(super) fn has_to_wait(
     services: &Services,
     (caller, client): (&Caller, Option<&Client>),

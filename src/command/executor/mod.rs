@@ -204,7 +204,7 @@ impl Executor {
         batch.finish()
     }
 
-    /// Whether a request publishes to a stream that has to write first what it has: it is to be run later.
+    /// Whether a request publishes to a crowded stream, which has to write first: the request runs later.
     #[inline]
     pub fn has_to_wait(&mut self, caller: &Caller, client: &Client, arguments: Arguments<'_>) -> bool {
         let Executor { services, workspace, .. } = self;

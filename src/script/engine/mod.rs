@@ -269,7 +269,7 @@ impl Engine {
         self.progress.watch.take();
     }
 
-    /// Sees to it that what earlier programs have left behind does not keep this one from its memory.  Of what is compiled only
+    /// Frees memory that earlier programs have taken, for this one.  Of the compiled programs only
     /// this one, if it is known, is sure to stay.
     fn make_room(&mut self, memory_limit: usize, program: Option<Program<'_>>) {
         let is_short = |engine: &Engine| engine.lua.used_memory() > memory_limit / 2;
@@ -289,7 +289,7 @@ impl Engine {
         self.keep_scripts(|other| other.is_known() || is_needed(other));
         let _ = self.lua.gc_collect();
         if is_short(self) {
-            // What is called again is compiled again.
+            // A forgotten program is compiled again when it is called.
             self.keep_libraries(is_needed_library);
             self.keep_scripts(is_needed);
             let _ = self.lua.gc_collect();

@@ -17,7 +17,7 @@ const REDIS_VERSION_NUMBER: i64 = 0x0007_0204;
 const LOG_LEVELS: &[(&str, i64)] =
     &[("LOG_DEBUG", 0), ("LOG_VERBOSE", 1), ("LOG_NOTICE", 2), ("LOG_WARNING", 3)];
 
-/// Bytes of a line of the log; what is longer is cut.
+/// The most bytes of a line of the log; a longer one is cut.
 const LOG_LINE_MAX: usize = 64 * 1024;
 
 /// Bytes that are hashed in a step of work.

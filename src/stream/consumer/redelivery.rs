@@ -59,7 +59,7 @@ impl Consumer {
         }
     }
 
-    /// The dead letter of a message is stored.  What is damaged stays in its stream, since the letter does not have it.
+    /// The dead letter of a message is stored.  A damaged message stays in its stream, since its letter has no payload.
     pub(super) fn take_left(&mut self, sequence: u64) -> Option<Leaving> {
         let leaving = self.leaving.remove(&sequence)?;
         if leaving.cause == Cause::Damaged {

@@ -1,7 +1,7 @@
 //! Messages that cannot be read when they are to be delivered.
 //!
 //! Whoever asked for such a message is not told in its place: clients take a status that they do not know for the end of
-//! their request, and lose the messages behind it.  The request waits for another message instead.  What is damaged is told by
+//! their request, and lose the messages behind it.  The request waits for another message instead.  Damage is reported by
 //! an advisory and, if the consumer has a dead-letter subject, by a dead letter.
 //!
 //! What the disk refuses may be there a moment later.  So the consumer first waits for it, with all that comes behind; when the
