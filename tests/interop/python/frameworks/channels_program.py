@@ -3,10 +3,11 @@
 import asyncio
 
 import channels.exceptions
+import redis.asyncio
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from job import PATIENCE_SECONDS, URL, run
+from job import LOOK_SECONDS, PATIENCE_SECONDS, URL, run
 
 
 def with_layer(make):
@@ -72,11 +73,23 @@ async def groups(one, other):
     assert await one.receive(first) == {"type": "alone"}
 
 
+async def subscribers(pattern, count):
+    """Waits until channels of these names have so many subscribers.  The layer does not await the reply to SUBSCRIBE, and
+    a server with several threads may see another connection's PUBLISH before."""
+    async with redis.asyncio.from_url(URL) as client:
+        while True:
+            channels = await client.pubsub_channels(pattern)
+            if sum(number for _, number in await client.pubsub_numsub(*channels)) == count:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
 @with_layer(lambda: RedisPubSubChannelLayer(hosts=[URL]))
 async def over_publish(one, other):
     first, second = await one.new_channel(), await other.new_channel()
     await one.group_add("room", first)
     await other.group_add("room", second)
+    await subscribers("*room*", 2)
     for number in range(3):
         await one.group_send("room", {"type": "hello", "number": number})
     for layer, channel in [(one, first), (other, second)]:
