@@ -59,6 +59,8 @@ pub(super) struct Slot {
 pub(super) struct Consumers {
     slots: HashMap<u64, Slot>,
     by_name: BTreeMap<Arc<str>, u64>,
+    /// The work that waits for the end of a turn, with the number of the consumer that has it.
+    behind_turns: Vec<(u64, Arc<dyn AfterBatch>)>,
 }
 
 /// Runs a consumer at the end of a batch.
@@ -168,6 +170,25 @@ impl Consumers {
             self.by_name.remove(&slot.name);
         }
         Some(slot)
+    }
+
+    /// Has `work` done once a consumer's turn has ended that another thread gives it now: of the one with this name, or of the first
+    /// of all.  False if there is none to wait for.
+    pub(super) fn wait_for_turn(&mut self, name: Option<&str>, work: &Arc<dyn AfterBatch>) -> bool {
+        let running = match name {
+            Some(name) => self.named(name).filter(|slot| slot.is_running),
+            None => self.slots.values().find(|slot| slot.is_running),
+        };
+        let Some(id) = running.map(|slot| slot.id) else { return false };
+        self.behind_turns.push((id, Arc::clone(work)));
+        true
+    }
+
+    /// Does what has waited for the end of a consumer's turn, at the end of this thread's batch.
+    pub(super) fn end_wait_for_turn(&mut self, id: u64, effects: &mut Effects) {
+        self.behind_turns
+            .extract_if(.., |(running, _)| *running == id)
+            .for_each(|(_, work)| effects.after_batch(work));
     }
 
     /// All of them, in the order of their names.

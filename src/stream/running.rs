@@ -258,7 +258,10 @@ impl Stream {
 
     /// Ends a turn; true if the next one may follow at once.
     fn end_turn(self: &Arc<Stream>, work: Work, done: &Done, bytes: usize, effects: &mut Effects) -> bool {
+        // Whoever sees what this turn has decided must get its answers after the turn's messages.
+        effects.hand_over();
         let mut state = self.state.lock();
+        state.consumers.end_wait_for_turn(work.consumer, effects);
         let Some(slot) = state.consumers.get_mut(work.consumer) else { return false };
         slot.is_running = false;
         (slot.reading, slot.has_read) = (Some(work.reading), true);
@@ -371,5 +374,43 @@ impl Hub {
     /// Appends a record for which nobody waits.
     pub(super) fn append_quietly(&self, record: &Record<'_>) -> Position {
         self.journal.append_records_quietly([record.parts(&mut Vec::new())]).end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::Alarm;
+    use crate::stream::requests::tests::Server;
+
+    /// A client that is told that nothing is pending has been sent the messages: nats.py and nats.js take a bucket for empty otherwise.
+    #[test]
+    fn a_consumer_is_described_after_the_messages_of_the_turn_that_another_thread_gives_it() {
+        for question in ["CONSUMER.INFO.S.c", "CONSUMER.LIST.S"] {
+            let mut server = Server::with(r#"{"name": "S", "subjects": ["s"], "storage": "memory"}"#);
+            server.json(
+                "CONSUMER.CREATE.S.c",
+                r#"{"stream_name": "S", "config": {"name": "c", "deliver_subject": "box"}}"#,
+            );
+            server.store(&["s", "s"]);
+            server.subscribe("box");
+
+            let mut other = Effects::default();
+            let stream = server.streams.find("S").expect("it was created");
+            let id = stream.state.lock().consumers.named("c").expect("it was created").id;
+            let now = server.clock.now();
+            let work = stream.with(|state| stream.take_turn(state, id, now, &mut other));
+            let mut work = work.expect("it is in memory").expect("nobody runs it");
+
+            assert_eq!(server.ask(question, "{}"), []);
+            let done = stream.do_work(&mut work, now, &mut other);
+            stream.end_turn(work, &done, done.bytes, &mut other);
+            other.deliver(&Alarm::default());
+
+            let got = server.got();
+            let [first, second, answer] = &got[..] else { panic!("{question}: {got:?}") };
+            assert_eq!((&*first.payload, &*second.payload), ("m1", "m2"));
+            assert!(answer.payload.contains(r#""num_pending":0"#), "{answer:?}");
+        }
     }
 }

@@ -141,6 +141,7 @@ class Relay:
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
+        self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         #: New connections are closed at once.
         self.is_cut = False
@@ -159,12 +160,14 @@ class Relay:
 
     def close_all(self) -> None:
         """Closes all connections; new ones come through."""
-        for connection in self._open:
+        # Whoever is cut off may connect again before all are.
+        with self._lock:
+            closing, self._open = self._open, []
+        for connection in closing:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 continue
-        self._open.clear()
 
     def _accept(self) -> None:
         while True:
@@ -185,7 +188,8 @@ class Relay:
         except OSError:
             client.close()
             return
-        self._open += [client, server]
+        with self._lock:
+            self._open += [client, server]
         threading.Thread(target=_pass, args=(client, server), daemon=True).start()
         _pass(server, client, lambda: self.loses_replies)
 

@@ -70,6 +70,14 @@ impl Restartable {
 }
 
 impl Program {
+    /// Its name, for the thread of a test that plays to it: a failure says which one failed.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Program::Nats(_) => "nats-server".into(),
+            Program::Quartet => "quartet".into(),
+        }
+    }
+
     /// Starts it at this port.  What it keeps goes to `folder`.
     pub(super) fn serve(&self, port: &HeldPort, folder: Option<&Folder>) -> Server {
         let kept = folder.map(|folder| folder.path().to_string_lossy());

@@ -22,7 +22,10 @@ const GO_PATH: &str = "/usr/share/gocode";
 fn check(client: impl Fn() -> Command + Sync, further: &[&str]) {
     thread::scope(|scope| {
         for server in programs() {
-            scope.spawn(|| check_one(server, client(), further));
+            let thread = thread::Builder::new().name(server.name());
+            thread
+                .spawn_scoped(scope, || check_one(server, client(), further))
+                .expect("the system has threads");
         }
     });
 }

@@ -28,8 +28,12 @@ fn check(command: impl Fn() -> Command + Sync, steps: &[&str]) {
         assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), steps);
     };
     thread::scope(|scope| {
-        scope.spawn(|| play(&Server::peer(&redis)));
-        scope.spawn(|| play(&Server::quartet(&["--threads", "4"])));
+        // A failure says which one failed.
+        let named = |name: &str| thread::Builder::new().name(name.into());
+        let peer = named("redis-server").spawn_scoped(scope, || play(&Server::peer(&redis)));
+        let threads =
+            named("four threads").spawn_scoped(scope, || play(&Server::quartet(&["--threads", "4"])));
+        assert!(peer.is_ok() && threads.is_ok(), "the system has threads");
         play(&Server::quartet(&["--threads", "1"]));
     });
 }

@@ -15,7 +15,8 @@ use crate::support::program::Running;
 fn check(client: impl Fn() -> Command + Sync, jobs: usize) {
     thread::scope(|scope| {
         for server in programs() {
-            scope.spawn(|| check_one(server, client(), jobs));
+            let thread = thread::Builder::new().name(server.name());
+            thread.spawn_scoped(scope, || check_one(server, client(), jobs)).expect("the system has threads");
         }
     });
 }
