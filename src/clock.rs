@@ -7,8 +7,15 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// If the wall clock has moved by more than this against the boot-time clock, it was stepped, not slewed.
 const STEP_MIN_MICROS: i64 = 1_000_000;
+
+/// A wall time in microseconds since 1970, as RFC 3339 writes it.
+pub fn wall_time(micros: i64) -> String {
+    Timestamp::from_microsecond(micros).unwrap_or_default().to_string()
+}
 
 /// One reading of the clock.  It is taken once per batch of commands and passed on as an argument.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -184,4 +191,14 @@ fn measure_offset() -> i64 {
 
 fn whole_millis(micros: i64) -> i64 {
     micros.div_euclid(1000) * 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_time_has_a_zone() {
+        assert_eq!(wall_time(1_700_000_000_000_001), "2023-11-14T22:13:20.000001Z");
+    }
 }

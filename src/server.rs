@@ -42,7 +42,7 @@ use crate::session::Protocol;
 use crate::settings::{Live, LockDurability, Settings};
 use crate::signals::{Requests, Signals};
 use crate::store::Store;
-use crate::stream::{Streams, Surroundings};
+use crate::stream::{Introduction, Streams, Surroundings};
 
 /// The name of a run is this many hexadecimal digits.
 const RUN_ID_LENGTH: usize = 40;
@@ -87,6 +87,11 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     };
     let streams = Arc::new(Streams::new(surroundings, settings.dir.clone()));
     streams.listen();
+    let clients = Arc::<Clients>::default();
+    let announcement = Announcement::new(&mut names);
+    let (server, connected) = (announcement.server_id.clone(), Arc::downgrade(&clients));
+    let client = move |number, now| Some(connected.upgrade()?.get(number)?.as_sender(now));
+    streams.introduce(Introduction { server, client: Box::new(client) });
     let store = Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE);
     let supervisor = Supervisor::new(Arc::clone(&clock), Arc::clone(store.holds()));
     Services {
@@ -108,9 +113,9 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         first_stand_in,
         locks,
         monitors: Monitors::default(),
-        announcement: Announcement::new(&mut names),
+        announcement,
         key_waiters: KeyWaiters::default(),
-        clients: Clients::default(),
+        clients,
         started: clock.now(),
         clock,
         run_id: run_id[..RUN_ID_LENGTH].to_owned(),

@@ -15,9 +15,6 @@ pub const NATS_VERSION: &str = "2.11.9";
 /// The name of the server among others.
 pub const SERVER_NAME: &str = "quartet";
 
-/// The account in which all clients are.
-pub const ACCOUNT: &str = "$G";
-
 /// The characters of a server's number after its first, as many as those of NATS have.
 const SERVER_ID_LENGTH: usize = 55;
 

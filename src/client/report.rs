@@ -1,11 +1,12 @@
-//! The facts of a client of the broker at one moment, for monitoring.
+//! The facts of a client at one moment, for monitoring and for events.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::{CloseReason, Door, Identity, SharedClient};
-use crate::delivery::Amount;
+use super::{BrokerFacts, CloseReason, Door, Identity, SharedClient};
+use crate::clock::{Now, wall_time};
+use crate::delivery::{ACCOUNT, Amount, Sender};
 
 /// See the module's text.  Times are in milliseconds of the server's clock.
 #[derive(Clone, Debug)]
@@ -54,5 +55,47 @@ impl ClientReport {
             subscriptions: facts.subscription_count(),
             identity: client.identity(),
         })
+    }
+}
+
+impl SharedClient {
+    /// What events tell of it now, but for its server.
+    pub fn as_sender(&self, now: Now) -> Sender {
+        let Identity { name, library_name: language, library_version: version, user } = self.identity();
+        let round_trip = self.broker().and_then(BrokerFacts::round_trip);
+        Sender {
+            start: Some(wall_time(now.wall_of_deadline(self.connected_at) * 1000)),
+            address: self.outbox.address().ip().to_canonical().to_string(),
+            number: Some(self.id),
+            account: ACCOUNT,
+            user,
+            name,
+            language,
+            version,
+            round_trip: round_trip.map(|taken| taken.as_nanos() as u64),
+            kind: "Client",
+            client_type: self.door.client_type(),
+            ..Sender::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Clients;
+
+    #[test]
+    fn a_sender_is_told_with_what_is_known_of_it() {
+        let now = Now::at(Duration::from_secs(1_000), Duration::from_secs(1_800_000_000));
+        let address = "[::ffff:10.0.0.7]:5000".parse().expect("an address");
+        let client = Clients::default().connect(Door::WebSocket, address, address, now.millis() - 1_500);
+        let told = |client: &SharedClient| serde_json::to_string(&client.as_sender(now)).expect("it is JSON");
+        let start = r#"{"start":"2027-01-15T07:59:58.5Z","host":"10.0.0.7","id":1,"acc":"$G""#;
+        let end = r#""kind":"Client","client_type":"websocket"}"#;
+        assert_eq!(told(&client), format!("{start},{end}"));
+        client.identify(|identity| identity.user = "alice".to_owned());
+        client.broker().expect("it speaks with the broker").set_round_trip(Duration::from_micros(3));
+        assert_eq!(told(&client), format!(r#"{start},"user":"alice","rtt":3000,{end}"#));
     }
 }

@@ -71,7 +71,7 @@ pub struct Services {
     /// What the broker tells its clients about itself.
     pub announcement: Announcement,
     /// The connected clients.
-    pub clients: Clients,
+    pub clients: Arc<Clients>,
     /// The clock; commands use [`Call::now`](super::Call::now).
     pub clock: Arc<Clock>,
     /// Counts and latencies.

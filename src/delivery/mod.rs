@@ -8,7 +8,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
+//! | `message`, `sender`, `subscription`, `encoding/` | what is sent, by whom, to whom, and in which form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
 //! | `sink`, `slowing`, `watch` | receivers within the server, publishers that wait for them, and its own work that waits for receivers |
 //! | `effects`, `after_batch`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
@@ -30,6 +30,7 @@ mod presence;
 mod publication;
 mod relief;
 mod request;
+mod sender;
 mod sink;
 mod slowing;
 mod spares;
@@ -50,6 +51,7 @@ pub use interest::{Interest, InterestReport, Matches};
 pub use message::{ChannelSpace, Message, SharedMessage};
 pub use outbox::{Outbox, ROOM};
 pub use request::Unfinished;
+pub use sender::{ACCOUNT, Sender};
 pub use sink::{Sink, SinkId};
 pub use slowing::{Crowd, SLOWED_TIME, SLOWED_TIME_MAX, Slowed};
 pub use subscription::{Subscription, SubscriptionOptions, Topic};

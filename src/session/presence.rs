@@ -5,12 +5,11 @@
 use serde::Serialize;
 
 use super::facts;
-use crate::broker::announcement::{ACCOUNT, NATS_VERSION, SERVER_NAME};
-use crate::broker::monitoring::wall_time;
-use crate::client::{CloseReason, Identity, SharedClient};
-use crate::clock::Now;
+use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
+use crate::client::{CloseReason, SharedClient};
+use crate::clock::{Now, wall_time};
 use crate::command::executor::Publisher;
-use crate::delivery::{self, Message};
+use crate::delivery::{self, Message, Sender};
 
 /// Where it is told that a client has come.
 const CONNECTED: &[u8] = b"$SYS.ACCOUNT.$G.CONNECT";
@@ -25,7 +24,7 @@ struct Event<'e> {
     id: String,
     timestamp: String,
     server: Server<'e>,
-    client: Client<'e>,
+    client: Sender,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     end: Option<End>,
 }
@@ -40,29 +39,6 @@ struct Server<'e> {
     flags: u8,
     seq: u64,
     time: String,
-}
-
-#[derive(Serialize)]
-struct Client<'e> {
-    start: String,
-    host: String,
-    id: u64,
-    acc: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    user: &'e str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'e str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    lang: &'e str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    ver: &'e str,
-    /// In nanoseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rtt: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stop: Option<String>,
-    kind: &'static str,
-    client_type: &'static str,
 }
 
 /// What is told of a client that has gone.
@@ -123,7 +99,6 @@ fn tell(shared: &SharedClient, publisher: &mut Publisher<'_>, now: Now, gone: Op
     if !services.fan_out.channels.has_interest(subject) {
         return;
     }
-    let identity = shared.identity();
     let (seq, id) = services.announcement.next_event();
     let event = Event {
         r#type: match gone {
@@ -142,30 +117,11 @@ fn tell(shared: &SharedClient, publisher: &mut Publisher<'_>, now: Now, gone: Op
             seq,
             time: wall_time(now.wall_micros()),
         },
-        client: client(shared, &identity, now, gone.is_some()),
+        client: Sender { stop: gone.map(|_| wall_time(now.wall_micros())), ..shared.as_sender(now) },
         end: gone.map(|reason| end(shared, reason)),
     };
     let json = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
     services.fan_out.publish(&Message::new(subject, &json), publisher.effects);
-}
-
-fn client<'e>(shared: &SharedClient, identity: &'e Identity, now: Now, is_gone: bool) -> Client<'e> {
-    let start = now.wall_of_deadline(shared.connected_at) * 1000;
-    let round_trip = facts(shared).round_trip();
-    Client {
-        start: wall_time(start),
-        host: shared.outbox.address().ip().to_canonical().to_string(),
-        id: shared.id,
-        acc: ACCOUNT,
-        user: &identity.user,
-        name: &identity.name,
-        lang: &identity.library_name,
-        ver: &identity.library_version,
-        rtt: round_trip.map(|taken| taken.as_nanos() as u64),
-        stop: is_gone.then(|| wall_time(now.wall_micros())),
-        kind: "Client",
-        client_type: shared.door.client_type(),
-    }
 }
 
 fn end(shared: &SharedClient, reason: CloseReason) -> End {

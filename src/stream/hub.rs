@@ -13,8 +13,8 @@ use super::shared::Stream;
 use super::streams::Streams;
 use super::timeouts::Timeouts;
 use super::upkeep::WallOffset;
-use crate::clock::Clock;
-use crate::delivery::{Effects, FanOut};
+use crate::clock::{Clock, Now};
+use crate::delivery::{Effects, FanOut, Sender};
 use crate::journal;
 use crate::journal::keeper::{JournalHandle, ServiceJournal};
 use crate::journal::{Appended, NotAdmitted, Tag};
@@ -36,6 +36,14 @@ pub struct Surroundings {
     pub journal: Arc<JournalHandle>,
     /// The clock.
     pub clock: Arc<Clock>,
+}
+
+/// What events of streams tell of the server and of its clients.
+pub struct Introduction {
+    /// The server's name among all that there are.
+    pub server: String,
+    /// The client with this number; none if it has gone.
+    pub client: Box<dyn Fn(u64, Now) -> Option<Sender> + Send + Sync>,
 }
 
 /// See the module's text.
@@ -61,6 +69,7 @@ pub(super) struct Hub {
     pub(super) wall_offset: WallOffset,
     /// The table that this is the hub of.
     streams: OnceLock<Weak<Streams>>,
+    introduction: OnceLock<Introduction>,
     /// The readers that follow streams, and the number that one of them was given last.
     pub(super) followers: AtomicUsize,
     pub(super) last_follower: AtomicU64,
@@ -97,6 +106,7 @@ impl Hub {
             last_consumer: AtomicU64::new(0),
             wall_offset: WallOffset::default(),
             streams: OnceLock::new(),
+            introduction: OnceLock::new(),
             followers: AtomicUsize::new(0),
             last_follower: AtomicU64::new(0),
             timeouts: Timeouts::default(),
@@ -118,6 +128,16 @@ impl Hub {
     /// The table of all streams, while there is one.
     pub(super) fn streams(&self) -> Option<Arc<Streams>> {
         self.streams.get()?.upgrade()
+    }
+
+    pub(super) fn introduce(&self, introduction: Introduction) {
+        // It is set once.
+        let _ = self.introduction.set(introduction);
+    }
+
+    /// What events tell of the server and its clients; none where there is no server around the streams.
+    pub(super) fn introduction(&self) -> Option<&Introduction> {
+        self.introduction.get()
     }
 
     /// Whether streams are kept on the disk at all.  Otherwise all of them are in memory.

@@ -69,7 +69,7 @@ mod upkeep;
 pub use describe::{ConsumerDescription, Details, StreamDescription};
 pub use figures::{ConsumerFigures, Counted, StreamFigures};
 pub use following::{FOLLOWERS_MAX, Follower, Hole, Portion, Seen};
-pub use hub::Surroundings;
+pub use hub::{Introduction, Surroundings};
 pub use leasing::{LeaseAnswer, LeasesAnswered};
 pub use owed::OwedOutcome;
 pub use persistence::{FILES_FOLDER, OPEN_FILES_MAX};

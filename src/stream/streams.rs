@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use super::api::error::{self, ApiError};
 use super::definition::{StreamDefinition, collides};
-use super::hub::{Hub, Surroundings};
+use super::hub::{Hub, Introduction, Surroundings};
 use super::pending::{Change, Then};
 use super::persistence::StreamFolder;
 use super::record::Record;
@@ -94,6 +94,11 @@ impl Streams {
             // They stay as long as the server.
             let _ = self.hub.fan_out.add_sink(pattern, sink);
         }
+    }
+
+    /// Has events name the server and its clients.  Called once, before there are requests.
+    pub fn introduce(&self, introduction: Introduction) {
+        self.hub.introduce(introduction);
     }
 
     pub(super) fn hub(&self) -> &Arc<Hub> {

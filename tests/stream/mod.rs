@@ -14,6 +14,7 @@ mod slowed;
 mod stalled;
 mod unreadable;
 mod upkeep;
+mod watched_api;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use serde::Serialize;
 
 use super::SubscriptionDetail;
-use super::text::{round_trip, uptime, wall_time, wall_time_of};
+use super::text::{round_trip, uptime, wall_time_of};
 use crate::client::ClientReport;
-use crate::clock::Now;
+use crate::clock::{Now, wall_time};
 use crate::command::Services;
 
 /// Makes [`ConnectionOrder`] with its words.

@@ -14,7 +14,6 @@ pub use connections::{
 pub use server::ServerPage;
 pub use streams::{StreamsPage, StreamsQuery};
 pub use subscriptions::{SubscriptionsPage, SubscriptionsQuery};
-pub use text::wall_time;
 
 use serde::Serialize;
 

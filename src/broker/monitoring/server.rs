@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::streams::StreamsPart;
-use super::text::{uptime, wall_time};
+use super::text::uptime;
 use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
 use crate::broker::authentication;
 use crate::client::{CloseReason, Door};
-use crate::clock::Now;
+use crate::clock::{Now, wall_time};
 use crate::command::Services;
 use crate::metrics::process::Process;
 use crate::settings::{Settings, SlowConsumer};

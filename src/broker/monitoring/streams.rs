@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::text::wall_time;
-use crate::broker::announcement::ACCOUNT;
-use crate::clock::Now;
+use crate::clock::{Now, wall_time};
 use crate::command::Services;
+use crate::delivery::ACCOUNT;
 use crate::stream::api::reply::{AccountInfo, ApiStatistics, ConsumerInfo, StreamState};
 use crate::stream::definition::{CONSUMERS_MAX, StreamDefinition};
 use crate::stream::json::Time;

@@ -3,10 +3,9 @@
 use serde::Serialize;
 
 use super::SubscriptionDetail;
-use super::text::wall_time;
-use crate::broker::announcement::ACCOUNT;
-use crate::clock::Now;
+use crate::clock::{Now, wall_time};
 use crate::command::Services;
+use crate::delivery::ACCOUNT;
 
 /// What to show.
 #[derive(Clone, Debug, Default)]

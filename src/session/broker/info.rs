@@ -6,9 +6,10 @@ use quartet_protocol::broker::write;
 use quartet_protocol::buffer::Buffer;
 use serde::Serialize;
 
-use crate::broker::announcement::{ACCOUNT, NATS_VERSION, SERVER_NAME};
+use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
 use crate::broker::authentication;
 use crate::command::Services;
+use crate::delivery::ACCOUNT;
 use crate::stream::api::API_LEVEL;
 
 /// The fields in the order of nats-server.

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::clock::Now;
-use crate::delivery::{Effects, Message};
+use crate::delivery::{ACCOUNT, Effects, Message};
 use crate::random::{Random, machine_seed};
 use crate::stream::consumer::effect::{Effect, UnpinCause};
 use crate::stream::consumers::Defined;
@@ -112,9 +112,6 @@ struct Advisory<'a> {
     #[serde(flatten)]
     body: Body<'a>,
 }
-
-/// The account of nats-server that everybody is in.
-const ACCOUNT: &str = "$G";
 
 impl Stream {
     /// Publishes what happened to a consumer's messages.
