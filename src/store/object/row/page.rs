@@ -7,7 +7,7 @@
 //! HEAD       the bytes of each item; of a long one its number among the long ones, in four bytes
 //! ```
 //!
-//! Where an item starts is the sum of the lengths before it, which a processor adds up many at a time.  Long items have
+//! Where an item starts is the sum of the lengths before it, of which eight are added at a time.  Long items have
 //! allocations of their own, so no change of a page moves many bytes.  An item that was not put there is empty.
 
 use crate::allocator::block_size;
@@ -138,13 +138,9 @@ impl<const ITEMS: usize> Page<ITEMS> {
     /// Where the bytes of an item start.
     #[inline]
     fn start(&self, at: usize) -> usize {
-        let lengths = &self.bytes[..Self::HEAD];
-        let before = lengths.iter().enumerate().map(
-            |(other, &length)| {
-                if other < at { size(length) as u16 } else { 0 }
-            },
-        );
-        Self::HEAD + usize::from(before.sum::<u16>())
+        let lengths = &self.bytes[..at];
+        let before = if self.long.is_none() { sum(lengths) } else { sum_of_sizes(lengths) };
+        Self::HEAD + before
     }
 
     /// The item at a place that starts there, and where its bytes end.
@@ -219,6 +215,25 @@ impl ShortItem {
 #[inline]
 fn size(length: u8) -> usize {
     if length == LONG { LONG_SIZE } else { usize::from(length) }
+}
+
+/// The sum of fewer bytes than 256, eight at a time: their sums in pairs stay apart in the four parts of a word.
+#[inline]
+fn sum(bytes: &[u8]) -> usize {
+    const EVERY_OTHER: u64 = 0x00ff_00ff_00ff_00ff;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let parts = words.iter().fold(0, |parts, word| {
+        let word = u64::from_le_bytes(*word);
+        parts + (word & EVERY_OTHER) + (word >> 8 & EVERY_OTHER)
+    });
+    let whole = (parts & 0xffff) + (parts >> 16 & 0xffff) + (parts >> 32 & 0xffff) + (parts >> 48);
+    whole as usize + rest.iter().map(|&byte| usize::from(byte)).sum::<usize>()
+}
+
+/// Bytes that items of these lengths take in the page, where some are long.
+#[inline(never)]
+fn sum_of_sizes(lengths: &[u8]) -> usize {
+    lengths.iter().map(|&length| size(length)).sum()
 }
 
 fn long_number(bytes: &[u8]) -> usize {
