@@ -7,6 +7,7 @@ use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Valu
 
 use super::calls::{self, Calls};
 use super::libraries::{self, Loaded, Registrar};
+use super::stack::{self, Quick};
 use super::{Failure, Progress, chance, pace, redis_library, reply};
 use crate::script::arguments::Given;
 use crate::script::library::{self, Resets};
@@ -19,6 +20,9 @@ const PRELUDE: &str = include_str!("prelude.lua");
 /// Globals of Lua that scripts do not have.
 const REMOVED: &[&str] =
     &["dofile", "getfenv", "loadfile", "module", "newproxy", "print", "require", "setfenv"];
+
+/// Functions of Lua that numbers go through.
+const QUICK: &[(&str, Quick)] = &[("tonumber", Quick::ToNumber), ("tostring", Quick::ToText)];
 
 /// The one function of `os` that scripts have.
 const OS_KEPT: &str = "clock";
@@ -76,6 +80,9 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let collect = lua.create_function(move |lua, values| collectgarbage(&Given::new(lua, values), &own))?;
     globals.raw_set("collectgarbage", collect)?;
     globals.raw_set("gcinfo", lua.create_function(|lua, _: MultiValue| Ok(lua.used_memory() / 1024))?)?;
+    for (name, quick) in QUICK {
+        globals.raw_set(*name, stack::quickened(&lua, globals.raw_get(*name)?, *quick)?)?;
+    }
     let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
     host.raw_set("redis_of_libraries", libraries::open(&lua, &registrar)?)?;
     let (world, load_library, leave_library): (Table, Function, Function) =

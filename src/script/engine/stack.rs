@@ -20,6 +20,10 @@ use mlua::{Function, IntoLua, Lua, Value};
 
 use super::calls::{Calls, Next, Purpose};
 use super::reply;
+use crate::script::number_text::{fixed_text, plain_number};
+
+/// Digits of a number as Lua writes it.
+const TEXT_DIGITS: usize = 14;
 
 /// Places of the stack that Lua keeps free for a function that it calls.
 const ROOM: c_int = ffi::LUA_MINSTACK;
@@ -392,6 +396,70 @@ pub(super) fn function(lua: &Lua, calls: &Calls, purpose: Purpose) -> mlua::Resu
             ffi::lua_pushcclosure(state, function, 1);
         })
     }
+}
+
+/// A function of Lua's own that has a quick way in front of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Quick {
+    /// `tonumber` of a text with nothing but digits and a point: C's way reads it twice.
+    ToNumber,
+    /// `tostring` of a number that is written without an exponent.
+    ToText,
+}
+
+/// Puts the quick way in front of Lua's own function, which must have no upvalues.
+pub(super) fn quickened(lua: &Lua, own: Function, quick: Quick) -> mlua::Result<Function> {
+    let function = match quick {
+        Quick::ToNumber => to_number,
+        Quick::ToText => to_text,
+    };
+    // SAFETY: `mlua` calls this within a protected call, with the function as the only value on the stack.
+    unsafe { lua.exec_raw(own, |state| ffi::lua_pushcclosure(state, function, 1)) }
+}
+
+/// What Lua calls for `tonumber`.
+///
+/// # Safety
+/// Only Lua calls it, as the function that was made above.
+unsafe extern "C-unwind" fn to_number(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as in `Stack::at`.  Nothing here has to be dropped, and Lua keeps room for what is pushed.
+    unsafe {
+        if ffi::lua_gettop(state) == 1 && ffi::lua_type(state, 1) == ffi::LUA_TSTRING {
+            let mut length = 0;
+            let text = ffi::lua_tolstring(state, 1, &mut length);
+            if let Some(number) = plain_number(std::slice::from_raw_parts(text.cast(), length)) {
+                ffi::lua_pushnumber(state, number);
+                return 1;
+            }
+        }
+        own(state)
+    }
+}
+
+/// What Lua calls for `tostring`.
+///
+/// # Safety
+/// As above.
+unsafe extern "C-unwind" fn to_text(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        if ffi::lua_type(state, 1) == ffi::LUA_TNUMBER
+            && let Some(text) = fixed_text(ffi::lua_tonumber(state, 1), TEXT_DIGITS)
+        {
+            ffi::lua_pushlstring_(state, text.bytes().as_ptr().cast(), text.bytes().len());
+            return 1;
+        }
+        own(state)
+    }
+}
+
+/// Runs Lua's own function in the place of the quick one, so that messages name that.
+///
+/// # Safety
+/// As above.
+unsafe fn own(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: it is a function that takes its arguments from this stack and knows no upvalues.
+    unsafe { ffi::lua_tocfunction(state, ffi::lua_upvalueindex(1)).map_or(0, |own| own(state)) }
 }
 
 /// What Lua calls for `redis.call`.

@@ -268,3 +268,40 @@ fn a_panic_goes_on_when_lua_is_left() {
     let panic = outcome.expect_err("the command has panicked");
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"a command's own fault"));
 }
+
+#[test]
+fn numbers_and_texts_become_one_another_as_in_lua() {
+    let mut engine = engine();
+    for (script, reply) in [
+        ("return tostring(1.5)", "1.5"),
+        ("return tostring(-0.25)", "-0.25"),
+        ("return tostring(1e15)", "1e+15"),
+        ("return tostring(0)", "0"),
+        ("return tostring(2^53)", "9.007199254741e+15"),
+        ("return tostring('x', 1)", "x"),
+        ("return tostring(nil)", "nil"),
+        ("return tostring(setmetatable({}, {__tostring = function() return 'mine' end}))", "mine"),
+        ("return tostring(tonumber('100'))", "100"),
+        ("return tostring(tonumber('  0x10  '))", "16"),
+        ("return tostring(tonumber('1e3'))", "1000"),
+        ("return tostring(tonumber('12.5') + tonumber('-2'))", "10.5"),
+        ("return tostring(tonumber('z', 36))", "35"),
+        ("return tostring(tonumber('10', 2))", "2"),
+        ("return tostring(tonumber('1.2.3'))", "nil"),
+        ("return tostring(tonumber({}))", "nil"),
+        (
+            "return select(2, pcall(function() tostring() end))",
+            "user_script:1: bad argument #1 to 'tostring' (value expected)",
+        ),
+        (
+            "return select(2, pcall(function() return 1, tonumber() end))",
+            "user_script:1: bad argument #1 to 'tonumber' (value expected)",
+        ),
+        (
+            "return select(2, pcall(function() return 1, tonumber('1', 99) end))",
+            "user_script:1: bad argument #2 to 'tonumber' (base out of range)",
+        ),
+    ] {
+        assert_eq!(told(&mut engine, script), format!("${}\r\n{reply}\r\n", reply.len()), "{script}");
+    }
+}
