@@ -1,7 +1,7 @@
 //! What a client holds and keeps alive.  Nothing here does I/O or waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value, cmd};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,11 @@ impl Holding {
             Kind::Lock { session: Some(session), .. } => session.lost_at(),
             _ => self.state().term.lost_at(),
         }
+    }
+
+    /// For how long it is certainly held, without a further renewal: for no time if it is lost or given back.
+    pub(crate) fn remaining(&self) -> Duration {
+        if self.check().is_err() { Duration::ZERO } else { self.lost_at().saturating_duration_since(now()) }
     }
 
     /// Notes that it is lost, once.

@@ -7,7 +7,7 @@ use redis::{Cmd, Value, cmd};
 
 use crate::client::Parts;
 use crate::holding::{Holding, Kind};
-use crate::term::{milliseconds, now, unique};
+use crate::term::{milliseconds, unique};
 use crate::{Error, Result};
 
 /// Something that is renewed until it is given back, or lost.
@@ -49,11 +49,6 @@ impl Held {
             return Err(self.holding.was_lost("it was forced, or its lease ended before its release"));
         }
         reply.map(|_| ())
-    }
-
-    /// How long it is certainly held.
-    pub(crate) fn remaining(&self) -> Duration {
-        self.holding.lost_at().saturating_duration_since(now())
     }
 }
 
@@ -142,10 +137,10 @@ impl Lease {
         self.0.holding.check()
     }
 
-    /// For how long it is certainly held, without a further renewal.
+    /// For how long it is certainly held, without a further renewal; zero once it is lost, or given back with its session.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.0.remaining()
+        self.0.holding.remaining()
     }
 
     /// Gives it back.

@@ -192,12 +192,12 @@ export class Book {
 
   /** When the next renewal is due; infinity if there is nothing to renew. */
   nextDue(): number {
-    return Math.min(...[...this.#holdings].map((holding) => holding.dueAt));
+    return earliest(this.#holdings, (holding) => holding.dueAt);
   }
 
   /** When the next holding is lost unless it is renewed before. */
   nextEnd(): number {
-    return Math.min(...[...this.#holdings].map((holding) => holding.lostAt));
+    return earliest(this.#holdings, (holding) => holding.lostAt);
   }
 
   /** What to renew now, if anything is due. */
@@ -245,8 +245,15 @@ export class Book {
   }
 }
 
+/** The earliest of these times, infinity if there are none.  There may be more holdings than a call takes arguments. */
+function earliest(holdings: Iterable<Holding>, time: (holding: Holding) => number): number {
+  let first = Infinity;
+  for (const holding of holdings) first = Math.min(first, time(holding));
+  return first;
+}
+
 /** How long to wait for the answer to these renewals. */
 export function patience(batch: readonly Holding[], at: number): number {
-  const left = Math.min(...batch.map((holding) => holding.lostAt)) - at;
+  const left = earliest(batch, (holding) => holding.lostAt) - at;
   return Math.min(Math.max(left * PATIENCE, PATIENCE_MIN_MS), PATIENCE_MAX_MS);
 }

@@ -3,11 +3,25 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { Book, SlotHolding, patience } from "../src/holdings.js";
 import { LockLost, NotHeld } from "../src/index.js";
+import { Term } from "../src/terms.js";
 import { LIBRARIES, Relay, Server, aborted, client, name, waitFor } from "./servers.js";
 
 /** Of a lease that a test loses, and of one that it must not lose, though renewal comes late on a busy machine. */
 const [SHORT_MS, KEPT_MS] = [1200, 5000];
+
+test("more holdings than a call takes arguments", () => {
+  const book = new Book();
+  const holdings = Array.from({ length: 200_000 }, (_, number) => {
+    return new SlotHolding("default", "ann", String(number), new Term(60_000, number * 60_000));
+  });
+  for (const holding of holdings.toReversed()) book.add(holding);
+  assert.equal(book.nextDue(), holdings[0]?.dueAt);
+  assert.equal(book.nextEnd(), holdings[0]?.lostAt);
+  assert.equal(new Book().nextEnd(), Infinity);
+  assert.ok(patience(holdings, 0) > 0);
+});
 
 for (const library of LIBRARIES) {
   describe(library, () => {

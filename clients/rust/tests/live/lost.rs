@@ -114,6 +114,7 @@ async fn nothing_goes_on_behind_the_end_of_a_session() {
     let lease = session.lock("x").acquire().await.unwrap();
     session.close().await.unwrap();
     assert!(matches!(lease.check(), Err(Error::NotHeld)));
+    assert_eq!(lease.remaining(), Duration::ZERO);
     assert!(!lease.lost_token().is_cancelled(), "nobody took it away");
     lease.release().await.unwrap();
 }
@@ -145,5 +146,6 @@ fn a_client_outlives_the_runtime_of_its_first_lease() {
         eventually(async || server.held("x").await > KEPT.mul_f64(1.2)).await;
         server.command::<u32>(&["LOCK.FORCE", "x"]).await;
         lease.lost().await;
+        assert_eq!(lease.remaining(), Duration::ZERO);
     });
 }
