@@ -80,6 +80,7 @@ assets! {
     "views/limits.js" SCRIPT,
     "views/locks.js" SCRIPT,
     "views/overview.js" SCRIPT,
+    "views/policies.js" SCRIPT,
     "views/streams.js" SCRIPT,
     "views/value.js" SCRIPT,
 }

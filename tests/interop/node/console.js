@@ -263,6 +263,97 @@ const JOBS = {
     await page.says("a new visitor");
   },
 
+  async a_policy_is_made_changed_and_removed() {
+    const page = await visit("#/limits");
+    const saved = () => client.send("GET", "policies/calm");
+    await page.says("Make or change a policy");
+    await page.fill("Name", "calm");
+    await page.fill("How many", "7");
+    await page.fill("Period in seconds", "1.5");
+    await page.click("button", "Save the policy");
+    await page.says("calm holds from now on.", "7 per 1500 ms (gcra");
+    assert.deepEqual((await saved()).limits, [{ algorithm: "gcra", limit: 7, period_ms: 1500, scope: "key" }]);
+    // What the server refuses is said in its words, and what is no JSON has no fields.
+    await page.fill("Algorithm", "guess");
+    await page.click("button", "Save the policy");
+    await page.says("guess");
+    assert.equal((await saved()).limits[0].algorithm, "gcra");
+    await page.fill("Definition", "{");
+    assert.ok(await page.run(() => document.querySelector("input[list=algorithms]").disabled));
+    await page.fill("Definition", JSON.stringify({ limits: [{ algorithm: "fixed", limit: 9, period_ms: 60_000 }], deny: ["mallory"] }));
+    await page.click("button", "Save the policy");
+    await page.says("9 per 1 min (fixed");
+    assert.deepEqual((await saved()).deny, ["mallory"]);
+
+    // Another one has changed it meanwhile, and nothing of that is lost.
+    await client.send("PUT", "policies/calm", { limits: [{ algorithm: "log", limit: 3, period_ms: 1000 }] });
+    await page.fill("How many", "8");
+    await page.click("button", "Save the policy");
+    await page.says("Nothing was changed: calm is another one by now");
+    await page.click("button[aria-label='Change calm']");
+    await until(() => page.run(() => document.querySelector("input[list=algorithms]").value === "log"), "the form is not filled");
+    await page.fill("How many", "8");
+    await page.click("button", "Save the policy");
+    await page.says("8 per 1 s (log");
+    // Nor by a new one of that name.
+    await page.go("#/overview");
+    await page.says("Hit ratio");
+    await page.go("#/limits");
+    await page.says("8 per 1 s (log");
+    await page.fill("Name", "calm");
+    await page.click("button", "Save the policy");
+    await page.says("Nothing was changed: calm is there already");
+
+    await page.click("button[aria-label='Remove calm']");
+    await page.says("Remove the policy calm?");
+    await page.click("dialog button", "Cancel");
+    assert.equal((await saved()).limits[0].limit, 8);
+    await page.click("button[aria-label='Remove calm']");
+    await page.click("dialog button", "Remove");
+    await page.says("calm was removed.");
+    assert.equal((await saved()).status, 404);
+    assertHarmless(page);
+  },
+
+  async a_stream_is_made_purged_and_deleted() {
+    const page = await visit("#/streams");
+    const made = () => client.send("GET", "streams/bills");
+    await page.fill("Name", "bills");
+    await page.fill("Subjects", "bills.* bill.>");
+    await page.fill("Kept", "MEMORY");
+    await page.fill("Messages at most", "5");
+    await page.fill("Seconds at most", "3600");
+    await page.click("button", "Make the stream");
+    await page.says("bills keeps bills.*, bill.> from now on.");
+    const { config } = await made();
+    assert.deepEqual([config.subjects, config.storage, config.max_msgs, config.max_age, config.retention], [["bills.*", "bill.>"], "memory", 5, 3_600_000_000_000, "limits"]);
+    // One that exists is left as it is.
+    await page.fill("Messages at most", "6");
+    await page.click("button", "Make the stream");
+    await page.says("already in use");
+    assert.equal((await made()).config.max_msgs, 5);
+
+    for (const text of ["one", "two"]) await client.send("POST", "publish/bills.new", text);
+    await page.click("a", "bills");
+    await page.says("Messages of bills", "two");
+    await page.click("button[aria-label='Purge bills']");
+    await page.says("Remove all messages of bills, 2 at this moment?");
+    await page.click("dialog button", "Cancel");
+    assert.equal((await made()).state.messages, 2);
+    await page.click("button[aria-label='Purge bills']");
+    await page.click("dialog button", "Remove them");
+    await page.says("2 messages were removed from bills.", "There is no message from here on.");
+    assert.equal((await made()).state.messages, 0);
+    await page.click("button[aria-label='Delete bills']");
+    await page.says("Delete bills with all its messages");
+    await page.click("dialog button", "Delete");
+    await page.says("bills was deleted.");
+    assert.equal((await made()).status, 404);
+    assert.equal(await page.run(() => location.hash), "#/streams");
+    await until(async () => !(await page.run(() => document.body.innerText)).includes("Messages of bills"), "its messages stay");
+    assertHarmless(page);
+  },
+
   async a_lock_is_released_by_force() {
     const page = await visit("#/locks");
     const arrows = () => page.run(() => Array.from(document.querySelectorAll("svg path.wait"), (path) => path.classList.contains("circle")));
@@ -509,6 +600,8 @@ const JOBS = {
       return [status, found];
     });
     assert.deepEqual(kept, [401, "sesame"]);
+    await sign("sesame ");
+    await page.says("cannot carry a password that begins or ends with a space");
     await sign("open");
     await page.says("The password is wrong.");
     await sign("sesame");

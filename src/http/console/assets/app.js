@@ -87,6 +87,10 @@ api.events.addEventListener("login", ({ detail }) => {
 
 document.getElementById("login-form").addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (password.value !== password.value.trim()) {
+    setText(loginError, "HTTP cannot carry a password that begins or ends with a space.");
+    return;
+  }
   api.setPassword(password.value);
   password.value = "";
   try {

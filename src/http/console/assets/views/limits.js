@@ -1,10 +1,11 @@
-// The policies of the rate limiter with their decisions, the keys that are refused most, and a form to try a check.
+// The policies of the rate limiter with their decisions, the keys that are refused most, a form to try a check, and the definitions.
 
-import { get, object, Refused, send } from "../api.js";
+import { object, Refused, send } from "../api.js";
 import { field, h, renew, setText, show, table } from "../dom.js";
 import { rateNow, watch } from "../figures.js";
 import { Bytes, bytes, count, millis, rate, shown } from "../format.js";
 import { refresh } from "../refresh.js";
+import { policies } from "./policies.js";
 
 export const title = "Limits";
 
@@ -12,24 +13,13 @@ export function open(content, parameters) {
   const summary = h("p", { class: "summary" });
   const decisions = h("div");
   const refused = h("div");
-  const definitions = h("div");
   const names = h("datalist", { id: "policies" });
+  const defined = policies((all) => show(names, all.map((value) => h("option", { value }))));
   show(content, summary, decisions, refused,
-    h("h2", {}, "Try a check"), check(parameters, names), definitions);
-
-  async function readDefinitions() {
-    try {
-      const policies = await get("policies");
-      show(names, policies.map(({ name }) => h("option", { value: name })));
-      renew(definitions, table("Definitions of the policies", ["Policy", "Limits", "Shadow", "#Allowed", "#Refused"], policies.map(({ name, limits, shadow, statistics }) =>
-        [shown(name), limits.map(limit).join("; "), shadow ? "yes" : "no", count(statistics.allowed), count(statistics.refused)])));
-    } catch (error) {
-      renew(definitions, h("p", { class: "error", role: "alert" }, error.message));
-    }
-  }
+    h("h2", {}, "Try a check"), check(parameters, names), defined.elements);
 
   const ends = [
-    refresh(({ limits }) => [limits.policies, ...limits.by_policy.map(({ policy }) => policy)].join(), readDefinitions),
+    refresh(({ limits }) => [limits.policies, ...limits.by_policy.map(({ policy }) => policy)].join(), defined.read),
     watch(({ limits }) => {
       const more = limits.policies > limits.by_policy.length ? `, of which the first ${limits.by_policy.length} are live here` : "";
       setText(summary, `${count(limits.policies)} ${limits.policies === 1 ? "policy" : "policies"}${more}; counters take ${bytes(limits.memory_bytes)}.`);
@@ -48,13 +38,6 @@ export function open(content, parameters) {
 function keyOf({ key, encoding, is_cut }) {
   const text = encoding === "base64" ? Bytes.ofBase64(key).shown : shown(key);
   return h("span", { class: "bytes" }, is_cut ? `${text}…` : text);
-}
-
-// A limit in words: `100 per 1 min (gcra)`.
-function limit({ algorithm, limit: most, period_ms, scope, ...others }) {
-  const period = period_ms ? ` per ${millis(period_ms)}` : "";
-  const rest = others.burst ? `, burst ${others.burst}` : "";
-  return `${count(most)}${period} (${algorithm}${rest}, by ${shown(typeof scope === "string" ? scope : JSON.stringify(scope))})`;
 }
 
 function check(parameters, names) {
