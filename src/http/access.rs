@@ -4,15 +4,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 
+use super::credentials::Credentials;
 use super::host::Host;
 use super::routes::Route;
 use super::ticket::ticket_of;
-use crate::access::Login;
+use crate::access::{Failure, Login};
 use crate::command::Services;
-use crate::http::endpoint::{Problem, media_type, problems};
+use crate::http::endpoint::{Problem, Rights, media_type, problems};
 use crate::net::listener::is_on_this_machine;
 use crate::settings::Settings;
 
@@ -38,9 +37,6 @@ const PROXY_PREFIXES: &[&str] = &["x-forwarded-", "x-original-"];
 
 /// Further headers that only proxies and programs set.
 const PROXY_HEADERS: &[&str] = &["forwarded", "x-real-ip"];
-
-/// The longest `Authorization` that is read: the longest password, encoded.
-const CREDENTIALS_LENGTH_MAX: usize = 4096;
 
 /// The rules that the settings make at start.  Each request looks up anew whether a password is set.
 pub(super) struct Access {
@@ -83,7 +79,7 @@ fn protected() -> Problem {
 }
 
 /// A request that may go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
     /// It may see everything.
     Fully,
@@ -93,6 +89,8 @@ pub(super) enum Admitted {
     ForStatus,
     /// It may have a WebSocket, on which it has to give the password.
     ForLater,
+    /// It comes from a user of the settings, with the rights of that user.
+    ByUser(Rights),
 }
 
 impl Access {
@@ -138,13 +136,16 @@ impl Access {
         if ticket.is_some_and(|ticket| services.tickets.take(ticket, services.clock.now())) {
             return Ok(Admitted::Fully);
         }
-        if let Some(Credentials { user, password, is_bearer }) = Credentials::of(request.headers()) {
-            let user = user.as_deref();
+        if let Some(credentials) = Credentials::of(request.headers()) {
             let (attempts, address, now) = (&services.attempts, peer.address.ip(), services.clock.now());
-            let login = Login { attempts, address, now };
-            match login.as_default(&settings.requirepass, user, &password) {
-                Ok(()) if is_bearer => return Ok(Admitted::ByBearer),
-                Ok(()) => return Ok(Admitted::Fully),
+            match admit_by(&credentials, &settings, Login { attempts, address, now }) {
+                Ok(Admitted::ByUser(_)) if is_open || route.is_console => return Ok(Admitted::ForStatus),
+                // It says once more who it is there.
+                Ok(Admitted::ByUser(_)) if route.upgrades => return Ok(Admitted::ForLater),
+                Ok(Admitted::ByUser(_)) if !route.takes_users => {
+                    return Err(Problem::new(problems::NOT_FOR_USERS));
+                }
+                Ok(admitted) => return Ok(admitted),
                 Err(failure) => {
                     if let Some(seconds) = failure.retry_after() {
                         return Err(Problem::new(problems::TOO_MANY_ATTEMPTS).retry_after(seconds));
@@ -229,6 +230,16 @@ impl Access {
         Err(Problem::new(problems::FOREIGN_ORIGIN)
             .detail(format!("the page is of {}", origin.escape_debug())))
     }
+}
+
+/// Admits whoever gives the server's password, or that of the user that is named.
+fn admit_by(credentials: &Credentials, settings: &Settings, login: Login<'_>) -> Result<Admitted, Failure> {
+    if let Some(name) = credentials.other_user() {
+        let user = login.as_user(&settings.users, name, &credentials.password)?;
+        return Ok(Admitted::ByUser(Rights::of(user.permissions.clone())));
+    }
+    login.as_default(&settings.requirepass, credentials.user.as_deref(), &credentials.password)?;
+    Ok(if credentials.is_bearer { Admitted::ByBearer } else { Admitted::Fully })
 }
 
 /// The host that a request is made to, which it names in up to two places.
@@ -328,34 +339,6 @@ fn is_same_site(origin: &str, host: &str) -> bool {
     };
     let plain = |text: &str| text.strip_suffix(scheme_port).unwrap_or(text).to_owned();
     plain(authority) == plain(host)
-}
-
-/// The credentials of a request: a bearer token, or a password with the user `default` or none.
-struct Credentials {
-    user: Option<Vec<u8>>,
-    password: Vec<u8>,
-    is_bearer: bool,
-}
-
-impl Credentials {
-    fn of(headers: &HeaderMap) -> Option<Credentials> {
-        let value = headers.get(header::AUTHORIZATION)?;
-        let text =
-            std::str::from_utf8(value.as_bytes()).ok().filter(|_| value.len() <= CREDENTIALS_LENGTH_MAX)?;
-        let (scheme, credentials) = text.split_once(' ')?;
-        let credentials = credentials.trim();
-        if scheme.eq_ignore_ascii_case("bearer") {
-            let password = credentials.as_bytes().to_vec();
-            return Some(Credentials { user: None, password, is_bearer: true });
-        }
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
-        let decoded = BASE64_STANDARD.decode(credentials).ok()?;
-        let colon = decoded.iter().position(|&byte| byte == b':')?;
-        let user = Some(decoded[..colon].to_vec()).filter(|user| !user.is_empty());
-        Some(Credentials { user, password: decoded[colon + 1..].to_vec(), is_bearer: false })
-    }
 }
 
 #[cfg(test)]
@@ -531,7 +514,7 @@ mod tests {
             for (requests, may) in requests.iter().zip(expected) {
                 let expected = if *may { Ok(Admitted::Fully) } else { Err("foreign-origin") };
                 for request in requests {
-                    check(&place, *request, "127.0.0.1:5", headers, expected);
+                    check(&place, *request, "127.0.0.1:5", headers, expected.clone());
                 }
             }
         }

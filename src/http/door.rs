@@ -150,6 +150,9 @@ impl Door {
                 request.extensions_mut().insert(visitor);
             }
             Ok(Admitted::Fully | Admitted::ByBearer) => {}
+            Ok(Admitted::ByUser(rights)) => {
+                request.extensions_mut().insert(rights);
+            }
             Ok(Admitted::ForStatus | Admitted::ForLater) => {
                 request.extensions_mut().insert(Admitted::ForStatus);
             }

@@ -3,7 +3,7 @@
 //! | part | files |
 //! |---|---|
 //! | connections | `listener` accepts them, `thread` serves them; `activity`, `streams` and `progress` find slow clients, `flight` and `bodies` bound the bytes in flight |
-//! | every request | `door`: `access` and `host` admit it, `request_id` names it, also in the log |
+//! | every request | `door`: `access`, `credentials` and `host` admit it, `request_id` names it, also in the log |
 //! | endpoints | `openapi` lists and describes them, `router` and `routes` find the one of a request; `rows` runs commands |
 //! | the door's own endpoints | `health`, `metrics`, `pages`, `openapi`, `websocket`, `figures`, `console` |
 //! | parts of endpoints of all services | `endpoint` |
@@ -12,6 +12,7 @@ mod access;
 mod activity;
 mod bodies;
 mod console;
+mod credentials;
 pub mod door;
 pub mod endpoint;
 pub mod figures;

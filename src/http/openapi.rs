@@ -11,7 +11,7 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr};
 
-use super::routes::TAKES_TICKET;
+use super::routes::{TAKES_TICKET, TAKES_USERS};
 use super::{figures, health, metrics, pages, rows, ticket, websocket};
 use crate::catalog::SERVICES;
 use crate::http::endpoint::{Context, OpenApiRouter, ProblemResponse, routes};
@@ -48,6 +48,7 @@ pub fn openapi() -> OpenApi {
     operations.for_each(|operation| {
         add_problems(operation);
         add_ticket(operation);
+        add_users(operation);
     });
     description
 }
@@ -75,6 +76,16 @@ fn add_ticket(operation: &mut Operation) {
     if extensions.is_some_and(|extensions| extensions.contains_key(TAKES_TICKET)) {
         let ticket = SecurityRequirement::new(ticket::PARAMETER, NO_SCOPES);
         operation.security = Some(ways_in().into_iter().chain([ticket]).collect());
+    }
+}
+
+/// Says of an operation that takes users that it does.
+fn add_users(operation: &mut Operation) {
+    let extensions = operation.extensions.as_ref();
+    if extensions.is_some_and(|extensions| extensions.contains_key(TAKES_USERS)) {
+        let said = "A user of the settings may ask with Basic authentication, within its rights.";
+        let description = operation.description.get_or_insert_default();
+        *description = format!("{description}\n\n{said}");
     }
 }
 

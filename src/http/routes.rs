@@ -20,6 +20,9 @@ const RUNS_COMMANDS: &str = "x-runs-commands";
 /// An extension of a GET: a browser may ask with a ticket instead of the password.
 pub(super) const TAKES_TICKET: &str = "x-takes-ticket";
 
+/// An extension of a POST: users of the settings may ask for it, within their rights.
+pub(super) const TAKES_USERS: &str = "x-takes-users";
+
 /// An extension of a GET: it turns the connection into a WebSocket.
 const UPGRADES: &str = "x-upgrades";
 
@@ -41,6 +44,8 @@ pub(super) struct Route {
     pub(super) runs_commands: bool,
     /// Whether its GET may come with a ticket instead of the password; the extension `x-takes-ticket`.
     pub(super) takes_ticket: bool,
+    /// Whether its POST may come from a user of the settings; the extension `x-takes-users`.
+    pub(super) takes_users: bool,
     /// Whether its GET turns the connection into a WebSocket, on which the client gives its password; the extension `x-upgrades`.
     pub(super) upgrades: bool,
     /// Whether it is a page of ours with scripts, not data.
@@ -62,6 +67,7 @@ impl Route {
             post_reads: false,
             runs_commands: false,
             takes_ticket: false,
+            takes_users: false,
             upgrades: false,
             has_scripts,
             is_console,
@@ -82,6 +88,7 @@ impl Route {
             post_reads: extension(&item.post, READS).is_some(),
             runs_commands,
             takes_ticket: extension(&item.get, TAKES_TICKET).is_some(),
+            takes_users: extension(&item.post, TAKES_USERS).is_some(),
             upgrades: extension(&item.get, UPGRADES).is_some(),
             has_scripts: false,
             is_console: false,

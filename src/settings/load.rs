@@ -57,7 +57,7 @@ pub fn load(
         return Err(Stop::Invalid(reason.to_owned()));
     }
     if !settings.users.is_empty() && !settings.has_password() {
-        let warning = "users protect the broker's port only, and requirepass is not set: RESP and HTTP ask for no password";
+        let warning = "users protect the broker's port only while requirepass is not set: RESP and HTTP ask for no password";
         warnings.push(warning.to_owned());
     }
     Ok(Loaded { settings, warnings })

@@ -31,7 +31,8 @@ refuses more.
 ## Users
 
 `requirepass` is one password for everything and everybody.  Users have passwords of their own, and may do less.  They are for
-the broker's port, so a server with users should have `requirepass` too: without it the other ports ask for no password.
+the broker: on its port and on WebSockets they may do all that their lists allow, over HTTP publish and ask (`curl -u shop:PASSWORD`).  A server with
+users should have `requirepass` too: without it the Redis protocol and HTTP ask nobody for a password.
 
 ```toml
 [[users]]

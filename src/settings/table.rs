@@ -194,7 +194,7 @@ settings! {
     protected_mode: bool = "protected-mode", SettingKind::Boolean, "yes", AtRunTime;
     /// Password that clients must give; empty for none
     requirepass: String = "requirepass", SettingKind::Secret, "", AtRunTime;
-    /// Users of the broker's port with their permissions by subject
+    /// Users of the broker with their permissions by subject
     users: Arc<[User]> = "users", SettingKind::Users, "", AtRunTime;
     /// Clients that may run DEBUG: none, all, or those on this machine
     enable_debug_command: ProtectedAction = "enable-debug-command", SettingKind::Words(ProtectedAction::WORDS), "local", AtStart;
@@ -351,7 +351,7 @@ settings! {
     save: Only = "save", SettingKind::Only { value: "", because: "snapshots on disk are not built yet" }, "", AtRunTime;
 
     "Locks (what outlives the server, and how many there may be)":
-    /// What survives a restart of the locks: leases (full), fences or nothing; auto is full if there is a directory for data
+    /// What survives a restart of the locks: leases (full), fencing tokens or nothing; auto is full if there is a directory for data
     lock_durability: LockDurability = "lock-durability", SettingKind::Words(LockDurability::WORDS), "auto", AtStart;
     /// Most memory for leases, waiting requests and remembered requests; beyond it new ones are refused, while renewing and releasing go on; 0 for no limit
     lock_maxmemory: usize = "lock-maxmemory", SettingKind::Memory { min: 0, max: i64::MAX }, "1gb", AtRunTime;

@@ -8,7 +8,7 @@ use super::{check_length, problem_of};
 use crate::broker::header_values::{HeadersByName, block_of};
 use crate::broker::subjects::{check_reply, check_subject};
 use crate::delivery::Message;
-use crate::http::endpoint::{Context, JsonText, Problem, parse};
+use crate::http::endpoint::{Context, JsonText, Problem, Rights, parse};
 
 /// Most messages in a batch: the thread serves no other request during a turn of it.
 const MESSAGES_MAX: usize = 10_000;
@@ -56,11 +56,18 @@ impl Entry {
         }
     }
 
-    fn of(number: usize, line: Line, subject: Option<&str>, context: &Context) -> Result<Entry, Problem> {
+    fn of(
+        number: usize,
+        line: Line,
+        subject: Option<&str>,
+        context: &Context,
+        rights: &Rights,
+    ) -> Result<Entry, Problem> {
         let Some(subject) = line.subject.or_else(|| subject.map(str::to_owned)) else {
             return Err(Problem::invalid("subject", "a subject; it must be there"));
         };
         check_subject(subject.as_bytes()).map_err(|refused| problem_of(refused, "subject"))?;
+        rights.check_publish(&subject)?;
         let reply = line.reply.unwrap_or_default();
         if !reply.is_empty() {
             check_reply(reply.as_bytes()).map_err(|refused| problem_of(refused, "reply"))?;
@@ -80,11 +87,16 @@ impl Entry {
     }
 }
 
-/// Reads all lines that are not blank.  `subject` is that of lines without one.
+/// Reads all lines that are not blank, of a client with these rights.  `subject` is that of lines without one.
 ///
 /// # Errors
 /// If a line is at fault; the problem has its number, from 1 on.
-pub(super) fn read(context: &Context, body: &[u8], subject: Option<&str>) -> Result<Vec<Entry>, Problem> {
+pub(super) fn read(
+    context: &Context,
+    rights: &Rights,
+    body: &[u8],
+    subject: Option<&str>,
+) -> Result<Vec<Entry>, Problem> {
     let mut entries = Vec::new();
     for (line, number) in body.split(|&byte| byte == b'\n').zip(1..) {
         if line.trim_ascii().is_empty() {
@@ -95,7 +107,7 @@ pub(super) fn read(context: &Context, body: &[u8], subject: Option<&str>) -> Res
                 Problem::invalid("line", format!("at most {MESSAGES_MAX} lines")).with("line", number)
             );
         }
-        let entry = parse(line).and_then(|line| Entry::of(number, line, subject, context));
+        let entry = parse(line).and_then(|line| Entry::of(number, line, subject, context, rights));
         entries.push(entry.map_err(|problem| problem.with("line", number))?);
     }
     Ok(entries)

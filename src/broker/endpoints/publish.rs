@@ -13,8 +13,8 @@ use super::{check_length, problem_of};
 use crate::broker::subjects::{check_reply, check_subject};
 use crate::delivery::Message;
 use crate::http::endpoint::{
-    Body, Context, Json, OpenApiRouter, PIECE_LENGTH_MAX, PathText, Problem, Query, State, media_type,
-    problems, routes,
+    Body, Context, Json, OpenApiRouter, PIECE_LENGTH_MAX, PathText, Problem, Query, Rights, State,
+    media_type, problems, routes,
 };
 use crate::stream::header_names;
 
@@ -90,7 +90,7 @@ struct BatchPublished {
 ///
 /// With `Content-Type: application/x-ndjson` the body is a batch: one object per line, in which `subject` may be left out if
 /// it is that of the path.  If a line is at fault, nothing is published and the problem names its number.
-#[utoipa::path(post, path = "/publish/{subject}", tag = "broker",
+#[utoipa::path(post, path = "/publish/{subject}", tag = "broker", extensions(("x-takes-users" = json!(true))),
     params(("subject" = String, Path, description = "The subject, percent-encoded", example = "news.eu"), Publishing),
     request_body(content((String = "application/octet-stream", example = "hello"),
         (Line = "application/x-ndjson",
@@ -101,6 +101,7 @@ async fn publish(
     State(context): State<Context>,
     PathText(subject): PathText,
     Query(Publishing { reply }): Query<Publishing>,
+    rights: Rights,
     request: Request,
 ) -> Result<Json<Published>, Problem> {
     check_subject(subject.as_bytes()).map_err(|refused| problem_of(refused, "subject"))?;
@@ -110,8 +111,9 @@ async fn publish(
         }
         refuse_key(request.headers())?;
         let Body(body) = Body::from_request(request, &context).await?;
-        return Ok(Json(Published::Batch(publish_lines(&context, Some(&subject), &body).await?)));
+        return Ok(Json(Published::Batch(publish_lines(&context, &rights, Some(&subject), &body).await?)));
     }
+    rights.check_publish(&subject)?;
     if let Some(reply) = &reply {
         check_reply(reply.as_bytes()).map_err(|refused| problem_of(refused, "reply"))?;
     }
@@ -143,12 +145,13 @@ async fn publish(
 /// The body is `application/x-ndjson`: one object per line, with its `subject`, a payload as `payload` (text), `json` or
 /// `base64`, and `headers` and `reply` if wanted.  The messages are published in their order.  If a line is at fault, nothing
 /// is published and the problem names its number.
-#[utoipa::path(post, path = "/publish", tag = "broker",
+#[utoipa::path(post, path = "/publish", tag = "broker", extensions(("x-takes-users" = json!(true))),
     request_body(content((Line = "application/x-ndjson",
         example = "{\"subject\": \"news.eu\", \"payload\": \"hello\"}\n{\"subject\": \"news.us\", \"json\": {\"n\": 1}}\n"))),
     responses((status = 200, description = "They were published", body = BatchPublished)))]
 async fn publish_batch(
     State(context): State<Context>,
+    rights: Rights,
     request: Request,
 ) -> Result<Json<BatchPublished>, Problem> {
     let is_batch = is_batch(&request);
@@ -158,7 +161,7 @@ async fn publish_batch(
         let detail = "send application/x-ndjson, or name the subject in the path: POST /publish/{subject}";
         return Err(Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail(detail));
     }
-    Ok(Json(publish_lines(&context, None, &body).await?))
+    Ok(Json(publish_lines(&context, &rights, None, &body).await?))
 }
 
 fn is_batch(request: &Request) -> bool {
@@ -167,10 +170,11 @@ fn is_batch(request: &Request) -> bool {
 
 async fn publish_lines(
     context: &Context,
+    rights: &Rights,
     subject: Option<&str>,
     body: &[u8],
 ) -> Result<BatchPublished, Problem> {
-    let entries = batch::read(context, body, subject)?;
+    let entries = batch::read(context, rights, body, subject)?;
     let sent = publish_kept(context, entries.iter().map(batch::Entry::message)).await?;
     let receivers: Vec<usize> = sent.iter().map(|sent| sent.receivers).collect();
     let failed = sent.iter().zip(&entries).find_map(|(sent, entry)| match &sent.kept {

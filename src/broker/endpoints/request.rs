@@ -18,7 +18,9 @@ use super::{problem_of, publish_all};
 use crate::broker::subjects::check_subject;
 use crate::command::Services;
 use crate::delivery::{Effects, Message};
-use crate::http::endpoint::{Context, OpenApiRouter, PathText, Problem, Query, State, problems, routes};
+use crate::http::endpoint::{
+    Context, OpenApiRouter, PathText, Problem, Query, Rights, State, problems, routes,
+};
 
 /// Seconds that a request waits by default.
 const TIMEOUT: f64 = 5.0;
@@ -67,7 +69,7 @@ impl Waiting {
 /// Publishes the body as `POST /publish/{subject}` does, with a private reply subject, and returns the first message that is
 /// published on that.  The response has its payload, its `Content-Type` and those of its headers that pass the other way:
 /// `Nats-*`, `X-*`, `ce-*` and the headers of tracing.  Without a subscriber the response is 503 at once.
-#[utoipa::path(post, path = "/request/{subject}", tag = "broker",
+#[utoipa::path(post, path = "/request/{subject}", tag = "broker", extensions(("x-takes-users" = json!(true))),
     params(("subject" = String, Path, description = "The subject, percent-encoded", example = "time.now"), Waiting),
     request_body(content((String = "application/octet-stream", example = "utc"))),
     responses((status = 200, description = "The answer", body = String, content_type = "application/octet-stream",
@@ -80,9 +82,11 @@ async fn request(
     State(context): State<Context>,
     PathText(subject): PathText,
     Query(waiting): Query<Waiting>,
+    rights: Rights,
     request: Request,
 ) -> Result<Response, Problem> {
     check_subject(subject.as_bytes()).map_err(|refused| problem_of(refused, "subject"))?;
+    rights.check_publish(&subject)?;
     let time = waiting.time()?;
     let content = Content::read(&context, request).await?;
     let mut inbox = Inbox::open(&context)?;

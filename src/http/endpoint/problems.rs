@@ -142,6 +142,12 @@ problems! {
     CLOSED_SUBJECT = FORBIDDEN "closed-subject" "The subject is closed to publishing over HTTP":
         "Subjects that begin with `$` or `_INBOX.` belong to the talk between NATS clients and the server.  Choose another \
          subject, or publish with a NATS client.";
+    NOT_FOR_USERS = FORBIDDEN "not-for-users" "The call needs the password of the server":
+        "Users of the settings may publish messages and send requests over HTTP, and use WebSockets.  All else takes the \
+         password that --requirepass sets.";
+    SUBJECT_NOT_ALLOWED = FORBIDDEN "subject-not-allowed" "The user may not publish on this subject":
+        "The lists `publish` of the user in the settings do not allow the subject; `line` names the message if there are \
+         several, none of which was published.  Choose another subject, or have the lists changed.";
     MESSAGE_TOO_LARGE = PAYLOAD_TOO_LARGE "message-too-large" "The message is too large":
         "The headers and the payload of a message together are longer than the setting broker-max-payload allows; `line` \
          names the message if there are several.  Store the content and publish where it is, or raise the setting.";

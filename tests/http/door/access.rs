@@ -52,6 +52,60 @@ fn a_password_is_asked_for_and_taken() {
 }
 
 #[test]
+fn users_publish_and_ask_within_their_rights_and_do_nothing_else() {
+    let users =
+        "[{ name = 'shop', password = 'a b ', publish = ['orders.>'] }, { name = 'root', password = 'r' }]";
+    let server = server(&["--requirepass", "sesame", "--users", users]);
+    let mut http = connect(&server);
+    let (shop, root) = (basic("shop:a b "), basic("root:r"));
+    let mut said = |method: &str, path: &str, user: &str, body: &str| {
+        let batch = ("Content-Type", "application/x-ndjson");
+        let headers = [("Authorization", user), batch];
+        let headers = if body.is_empty() { &headers[..1] } else { &headers };
+        let answer = http.ask(method, path, headers, body.as_bytes());
+        let problem = if answer.status < 400 { String::new() } else { answer.problem() };
+        (answer.status, problem, answer.text().contains("\"line\":2"))
+    };
+    let done = (200, String::new(), false);
+    let refused = |status, problem: &str| (status, problem.to_owned(), false);
+    assert_eq!(said("POST", "/publish/orders.new", &shop, ""), done);
+    assert_eq!(said("POST", "/publish/news", &root, ""), done);
+    assert_eq!(said("POST", "/publish/news", &shop, ""), refused(403, "subject-not-allowed"));
+    let lines = "{\"subject\": \"orders.a\"}\n{\"subject\": \"news\"}\n";
+    for path in ["/publish", "/publish/orders.new"] {
+        let at_fault = (403, "subject-not-allowed".to_owned(), true);
+        assert_eq!(said("POST", path, &shop, lines), at_fault, "{path}");
+        assert_eq!(said("POST", path, &root, lines), done, "{path}");
+    }
+    assert_eq!(said("POST", "/request/orders.get", &shop, ""), refused(503, "no-responders"));
+    assert_eq!(said("POST", "/request/news", &shop, ""), refused(403, "subject-not-allowed"));
+    let others = [
+        ("GET", "/subscribe/orders.new"),
+        ("GET", "/cache/key"),
+        ("PUT", "/cache/key"),
+        ("POST", "/tickets"),
+        ("GET", "/metrics"),
+        ("GET", "/figures"),
+        ("GET", "/redis/ping"),
+        ("GET", "/connz"),
+        ("DELETE", "/streams/orders"),
+        ("GET", "/nothing"),
+    ];
+    for (method, path) in others {
+        for user in [&shop, &root] {
+            assert_eq!(said(method, path, user, ""), refused(403, "not-for-users"), "{method} {path}");
+        }
+    }
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(said("GET", path, &shop, ""), done);
+    }
+    for wrong in ["shop:a b", "shop:sesame", "nobody:a b ", "default:a b ", ":r"] {
+        let unauthorized = refused(401, "unauthorized");
+        assert_eq!(said("POST", "/publish/orders.new", &basic(wrong), ""), unauthorized, "{wrong}");
+    }
+}
+
+#[test]
 fn without_a_password_only_health_is_told_and_only_its_status() {
     let server = server(&["--requirepass", "sesame"]);
     let mut http = connect(&server);
