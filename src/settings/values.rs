@@ -131,7 +131,7 @@ words! {
         Auto = "auto",
         /// Leases: they are on the disk before the reply is sent.
         Full = "full",
-        /// Fences: none is given twice.
+        /// Fencing tokens: none is given twice.
         Fence = "fence",
         /// Nothing.
         None = "none",

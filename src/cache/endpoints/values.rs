@@ -32,7 +32,7 @@ struct Writing {
     /// Write only while this lock is held under `fence`; the check and the write are one step.
     #[param(value_type = String, required = false)]
     lock: Option<QueryBytes>,
-    /// The fence of the grant of `lock`.
+    /// The fencing token of the grant of `lock`.
     #[param(minimum = 0, value_type = u64, required = false)]
     fence: Option<u64>,
 }
@@ -117,7 +117,7 @@ async fn put_value(
     let stored = match body_type {
         BodyType::Raw(content_type) => InputValue::from_body(&body, content_type),
         BodyType::Object => {
-            let new: NewValue = parse(&body)?;
+            let new: NewValue = parse(&body).map_err(explained)?;
             ttl = new.ttl.or(ttl);
             if_absent |= new.if_absent;
             InputValue::from_json(&new.value, new.encoding, "")?
@@ -147,6 +147,19 @@ async fn put_value(
     synced(hold).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json_with_status(status, Written { etag }))
+}
+
+/// Says of a body that is no JSON what else it may be: `curl -d hello` sends one.
+fn explained(problem: Problem) -> Problem {
+    if problem.kind().slug != problems::INVALID_JSON.slug {
+        return problem;
+    }
+    let error = problem.detail_text().unwrap_or_default();
+    let detail = format!(
+        "{error}; the body is an object such as {{\"value\": \"hello\"}}, or the value itself if Content-Type says that it is \
+         no JSON (curl -H 'Content-Type: text/plain')"
+    );
+    problem.detail(detail)
 }
 
 /// Removes a key

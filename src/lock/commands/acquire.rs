@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner [TTL milliseconds] [WAIT milliseconds] \
                  [EXCLUSIVE | SHARED | PERMITS count OF count] [REENTRANT] [SESSION session] [REQID request-id] \
                  [META text]",
-        summary: "Acquires a resource for an owner, which waits its turn with WAIT. Returns the fence and the time of the \
+        summary: "Acquires a resource for an owner, which waits its turn with WAIT. Returns the fencing token and the time of the \
                   lease, or null if it was not granted in time. A wait that would never end is refused at once.",
         complexity: "O(1) for the common case; O(W) where W is the number of waiting requests, if the owner holds \
                      something that others wait for.",
@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "owner numkeys resource [resource ...] [TTL milliseconds] [WAIT milliseconds] \
                  [EXCLUSIVE | SHARED | PERMITS count OF count] [REENTRANT] [SESSION session] [REQID request-id] \
                  [META text]",
-        summary: "Acquires several resources together, all or none, under one fence.",
+        summary: "Acquires several resources together, all or none, under one fencing token.",
         complexity: "O(N) where N is the number of resources.",
         flags: ASKING,
         handler: Handler::Data(acquire_many),
@@ -43,7 +43,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.upgrade",
         syntax: "resource owner [WAIT milliseconds] [FENCE fence] [REQID request-id]",
-        summary: "Makes a shared lock an exclusive one, under a new fence, before all other waiters.",
+        summary: "Makes a shared lock an exclusive one, under a new fencing token, before all other waiters.",
         flags: ASKING,
         handler: Handler::Data(upgrade),
         ..ROW
@@ -51,7 +51,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.downgrade",
         syntax: "resource owner [FENCE fence] [REQID request-id]",
-        summary: "Makes an exclusive lock a shared one, under the same fence.",
+        summary: "Makes an exclusive lock a shared one, under the same fencing token.",
         flags: Flags::NOSCRIPT.union(Flags::FAST),
         handler: Handler::Data(downgrade),
         ..ROW

@@ -14,7 +14,7 @@ use crate::store::Lifetime;
 pub const COMMANDS: &[Command] = &[Command {
     name: "fence.set",
     syntax: "key value LOCK resource FENCE fence [PX milliseconds]",
-    summary: "Sets a key if the resource is held under this fence now, in one step with the check.",
+    summary: "Sets a key if the resource is held under this fencing token now, in one step with the check.",
     since: "Quartet 0.1.0",
     group: Group::Lock,
     flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::NOSCRIPT).union(Flags::FAST),

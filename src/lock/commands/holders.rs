@@ -50,7 +50,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.check",
         syntax: "resource fence",
-        summary: "Returns 1 if a resource is held under this fence now, else 0.",
+        summary: "Returns 1 if a resource is held under this fencing token now, else 0.",
         flags: QUICK,
         handler: Handler::Data(check),
         ..ROW

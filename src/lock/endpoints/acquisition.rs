@@ -16,7 +16,7 @@ use crate::lock::operation::{Acquire, Inspect};
 use crate::lock::{Answer, Asked, Deadlock, Grant, Mode, Outcome, Refused, ResourceReport, SessionId};
 use crate::wait::{Barrier, Ticket};
 
-/// Carries the fence of a grant, so that it can be passed on without reading the body.
+/// Carries the fencing token of a grant, so that it can be passed on without reading the body.
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -31,7 +31,7 @@ struct Acquisition {
     /// The resource.
     #[schema(example = "shared-resource")]
     resource: Option<String>,
-    /// Several resources instead, all of them or none, under one fence.
+    /// Several resources instead, all of them or none, under one fencing token.
     resources: Option<Vec<String>>,
     /// Seconds that the lease lasts.
     #[schema(minimum = 0, example = 30)]

@@ -134,27 +134,27 @@ async fn release(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A fence to check.
+/// A fencing token to check.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({}))]
 struct Claim {
-    /// The fence of the lock if this is missing.
+    /// The fencing token of the lock if this is missing.
     fence: Option<u64>,
 }
 
-/// The result of checking a fence.
+/// The result of checking a fencing token.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Check {
     /// Whether all resources of the lock are held under it.
     current: bool,
-    /// The fence that was checked.
+    /// The fencing token that was checked.
     fence: u64,
 }
 
-/// Checks a fence
+/// Checks a fencing token
 ///
-/// For the protected resource: it has to refuse a request whose fence is not current.
+/// For the protected resource: it has to refuse a request whose fencing token is not current.
 #[utoipa::path(post, path = "/lock/{lock_id}/check", operation_id = "check_lease", tag = "locks", request_body = Option<Claim>,
     params(("lock_id" = String, Path, description = "As POST /lock has given it")),
     responses((status = 200, description = "Whether it is current", body = Check)))]

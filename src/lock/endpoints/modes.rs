@@ -30,7 +30,7 @@ struct Patience {
 
 /// Makes a shared lock exclusive
 ///
-/// It gets a new fence and therefore a new `lock_id`, and goes before all other waiters.  If two owners share a
+/// It gets a new fencing token and therefore a new `lock_id`, and goes before all other waiters.  If two owners share a
 /// resource and both ask for this, the second is refused, since each would wait for the other.  A request that is
 /// repeated with the same `Idempotency-Key` and the old `lock_id` has the same result.
 #[utoipa::path(post, path = "/lock/{lock_id}/upgrade", operation_id = "upgrade_lock", tag = "locks", request_body = Option<Patience>,
@@ -62,7 +62,7 @@ async fn upgraded(context: &Context, id: &str, key: &IdempotencyKey, wait: u64) 
 
 /// Makes an exclusive lock shared
 ///
-/// Its fence and `lock_id` stay as they are.
+/// Its fencing token and `lock_id` stay as they are.
 #[utoipa::path(post, path = "/lock/{lock_id}/downgrade", operation_id = "downgrade_lock", tag = "locks",
     params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
@@ -80,7 +80,7 @@ async fn downgrade(
     Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 
-/// The resource of a lock on one.  Several resources under one fence cannot change one by one.
+/// The resource of a lock on one.  Several resources under one fencing token cannot change one by one.
 fn one_resource(id: &LockId) -> Result<&[u8], Problem> {
     match &id.resources[..] {
         [resource] => Ok(resource),

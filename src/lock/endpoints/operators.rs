@@ -35,7 +35,7 @@ struct Taken {
 
 /// Takes a lock away from its holders
 ///
-/// For operators.  A holder learns of it when it renews or releases, and its fence is no longer current.
+/// For operators.  A holder learns of it when it renews or releases, and its fencing token is no longer current.
 #[utoipa::path(delete, path = "/locks/{resource}", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded"), Taking,
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),

@@ -33,7 +33,7 @@ struct Hold {
     /// The number of permits, if it holds some.
     #[serde(skip_serializing_if = "Option::is_none")]
     permits: Option<u32>,
-    /// The fence of its lease.
+    /// The fencing token of its lease.
     fence: u64,
     /// How often it holds the resource.
     holds: u32,
