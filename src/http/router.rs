@@ -1,7 +1,7 @@
 //! The router of all endpoints, of the documentation's pages and of paths that do not exist; permissions for browsers.
 
 use axum::Router;
-use axum::http::{HeaderValue, Uri};
+use axum::http::{HeaderValue, Method, Uri};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -18,8 +18,14 @@ pub(super) fn router(context: Context) -> Router {
         .merge(Router::from(docs))
         .merge(console::pages())
         .fallback(nothing)
-        .method_not_allowed_fallback(async || Problem::new(problems::METHOD_NOT_ALLOWED))
+        .method_not_allowed_fallback(untaken)
         .with_state(context)
+}
+
+/// The answer to a method that the path does not take.
+async fn untaken(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} is none of the methods of {}, which the header Allow lists", uri.path());
+    Problem::new(problems::METHOD_NOT_ALLOWED).detail(detail)
 }
 
 /// The layer that lets browsers show responses to pages of `origins`.

@@ -7,6 +7,7 @@ mod manual;
 use std::ffi::OsString;
 use std::fmt::Write;
 
+use crate::settings::did_you_mean;
 use crate::standard_output::print;
 use crate::{load, offline};
 
@@ -59,12 +60,28 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
     },
 ];
 
-/// Runs the subcommand that the first argument names.  None if it names none, so that the server is meant.
+/// Runs the subcommand that the first argument names.  None if there is none or it is a flag, so that the server is meant.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<Result<bool, String>> {
     let mut arguments = arguments.into_iter();
     let word = arguments.next()?;
-    let row = SUBCOMMANDS.iter().find(|row| word == row.word)?;
-    Some((row.run)(arguments.collect()))
+    match SUBCOMMANDS.iter().find(|row| word == row.word) {
+        Some(row) => Some((row.run)(arguments.collect())),
+        None if word.as_encoded_bytes().starts_with(b"-") => None,
+        None => Some(Err(unknown(&word.to_string_lossy()))),
+    }
+}
+
+/// What is said of a first word that is neither a flag nor a subcommand.
+fn unknown(word: &str) -> String {
+    let words = || SUBCOMMANDS.iter().map(|row| row.word);
+    let suggestion = did_you_mean(word, words());
+    let list: Vec<&str> = words().collect();
+    format!(
+        "'{}' is neither a flag nor a subcommand{suggestion}; without a word the server starts, settings are --name value or a \
+         file (--config FILE), and the subcommands are {}; --help has all of them",
+        word.escape_debug(),
+        list.join(", ")
+    )
 }
 
 /// The end of the program's help.

@@ -34,7 +34,9 @@ fn wrong_words_are_told_the_right_ones() {
         (&["completions"][..], "one argument: bash, zsh, fish"),
         (&["completions", "ksh"], "'ksh' is no shell known here: say bash, zsh, fish"),
         (&["man", "quartet"], "'quartet' was given"),
-        (&["heath"], "'heath' is no flag"),
+        (&["heath"], "'heath' is neither a flag nor a subcommand; did you mean health?"),
+        (&["serve"], "'serve' is neither a flag nor a subcommand; without a word the server starts"),
+        (&["quartet.conf"], "settings are --name value or a file (--config FILE)"),
     ] {
         let refused = quartet(arguments);
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{arguments:?}");

@@ -112,6 +112,7 @@ fn a_value_that_cannot_be_written_is_refused_by_its_field() {
     for body in ["{", r#"{"value": }"#, r#"{"value": 1} x"#, "hello", r#"{"value": "\x"}"#] {
         let refused = put(&mut http, "/cache/key", body);
         assert_eq!((refused.status, refused.problem().as_str()), (400, "invalid-json"), "{body}");
+        assert!(refused.text().contains("Content-Type: text/plain"), "it says what else may be sent");
     }
     for content_type in ["text", "/", "text/", "a b/c", &"x/".repeat(200)] {
         let refused = http.ask("PUT", "/cache/key", &[("Content-Type", content_type)], b"x");
