@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Shell,
     Python,
     JavaScript,
+    /// A function of a program that the suite of clients runs.
+    Function,
     /// It is read by people only.
     Other,
 }
@@ -65,6 +67,7 @@ fn kind(words: &str) -> Kind {
         "sh" => Kind::Shell,
         "python" => Kind::Python,
         "js" => Kind::JavaScript,
+        "go" | "rust" => Kind::Function,
         _ => Kind::Other,
     }
 }

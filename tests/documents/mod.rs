@@ -8,6 +8,7 @@
 //! * `console listen`: the same with one command, which goes on while the blocks below are run in another terminal.
 //! * `sh`: commands that succeed; what they print is not shown.
 //! * `python`, and `js` with an `import`: a program that succeeds.
+//! * `go` and `rust`: a function that stands in a program of `tests/interop`, which calls it.
 //!
 //! All blocks of a document are one session, in a folder of its own.  Ports are those that the documents name: the session
 //! has a network of its own, which takes `unshare` and the right to use it.  In the README the session starts with no
@@ -60,7 +61,7 @@ fn the_pages_work_as_they_stand() {
     let others = ["README.md", extending::PAGE];
     for document in documents().iter().filter(|document| !others.contains(&document.as_str())) {
         let blocks = blocks_of(document);
-        if blocks.iter().any(|block| block.kind != Kind::Other) {
+        if blocks.iter().any(|block| !matches!(block.kind, Kind::Function | Kind::Other)) {
             play(&blocks, true);
         }
     }
@@ -77,6 +78,25 @@ fn no_commands_stand_in_other_blocks() {
                 "{}: commands need the word `console`, so that they are run",
                 block.place
             );
+        }
+    }
+}
+
+/// Programs of the suite that have the functions of the documents.
+const PROGRAMS: &[&str] = &["tests/interop/go/nats_client.go", "tests/interop/redis_rs.rs"];
+
+#[test]
+fn functions_of_the_documents_are_those_of_programs_that_run() {
+    let programs: Vec<String> = PROGRAMS
+        .iter()
+        .map(|name| {
+            fs::read_to_string(root().join(name)).expect("the program is there").replace('\t', "    ")
+        })
+        .collect();
+    for document in documents() {
+        for block in blocks_of(&document).iter().filter(|block| block.kind == Kind::Function) {
+            let runs = programs.iter().any(|program| program.contains(&format!("\n{}", block.text)));
+            assert!(runs, "{}: no program has this function: {PROGRAMS:?}", block.place);
         }
     }
 }

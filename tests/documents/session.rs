@@ -115,7 +115,7 @@ impl Script {
         let mut listening = Vec::new();
         for block in blocks {
             match block.kind {
-                Kind::Other => {}
+                Kind::Function | Kind::Other => {}
                 Kind::Console => {
                     for shown in block.shown() {
                         script.run(block, shown, true);

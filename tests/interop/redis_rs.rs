@@ -28,6 +28,20 @@ fn blocking() {
     blocking_reconnect(&client, &mut connection).expect("another connection");
 }
 
+/// As docs/clients.md has it.
+fn check(address: &str) -> redis::RedisResult<Vec<redis::Value>> {
+    let client = redis::Client::open(address)?; // "redis://127.0.0.1/"
+    let mut connection = client.get_connection()?;
+    redis::cmd("RL.CHECK").arg("ann").query(&mut connection)
+}
+
+#[test]
+fn snippet() {
+    let server = Server::quartet(&[]);
+    let decision = check(&format!("redis://{}/", server.address())).expect("a decision");
+    assert_eq!(decision[0], Value::Int(1));
+}
+
 /// Adds its second argument to a key, and its first to the answer.
 const SUM: &str = "return ARGV[1] + redis.call('INCRBY', KEYS[1], ARGV[2])";
 

@@ -63,7 +63,7 @@ fn transport_node() {
 #[test]
 fn nats_go() {
     let Some(client) = go_program("nats_client") else { return };
-    check(|| Command::new(&client), &[SERVICE]);
+    check(|| Command::new(&client), &[SERVICE, "snippet"]);
 }
 
 /// The files of a program in Go: those of its folder, or the one that it is.

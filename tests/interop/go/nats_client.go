@@ -50,6 +50,7 @@ func main() {
 		{"burst", burst},
 		{"drain", drain},
 		{"service", service},
+		{"snippet", snippet},
 		{"reconnect", reconnect},
 	}
 	for _, step := range steps {
@@ -64,6 +65,27 @@ func open(address string) *nats.Conn {
 	connection, err := nats.Connect("nats://" + address)
 	check(err)
 	return connection
+}
+
+// As docs/clients.md has it.
+func greet(address string) error {
+	client, err := nats.Connect(address) // "nats://127.0.0.1:4222"
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.Publish("news.today", []byte("hello")); err != nil {
+		return err
+	}
+	return client.Flush()
+}
+
+func snippet(c clients) {
+	heard := subscribe(c.client, "news.today")
+	check(c.client.Flush())
+	check(greet("nats://" + c.address))
+	same(string(next(heard).Data), "hello")
+	check(heard.Unsubscribe())
 }
 
 func check(err error) {
