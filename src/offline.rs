@@ -190,6 +190,9 @@ struct Line {
 #[derive(Serialize, Deserialize)]
 struct Tail {
     messages: u64,
+    /// The last sequence of the stream, whose message may be gone; that of the last message if an older version has written it.
+    #[serde(default)]
+    last: Option<u64>,
 }
 
 fn export(path: &Path, name: &str, output: Option<&PathBuf>) -> Result<bool, String> {
@@ -221,7 +224,7 @@ fn export(path: &Path, name: &str, output: Option<&PathBuf>) -> Result<bool, Str
         is_whole = false;
         tell(&format!("{} of {} messages could be read", messages, exported.len()));
     }
-    write_line(&mut target, &Tail { messages }).map_err(cannot)?;
+    write_line(&mut target, &Tail { messages, last: Some(exported.last) }).map_err(cannot)?;
     target.flush().map_err(cannot)?;
     Ok(is_whole)
 }
@@ -294,8 +297,8 @@ fn import(path: &Path, input: Option<&PathBuf>) -> Result<(), String> {
 }
 
 fn import_lines(importing: &mut Importing<'_>, lines: &mut Lines) -> Result<u64, String> {
-    let mut messages = 0;
-    loop {
+    let (mut messages, mut last) = (0, 0);
+    let tail = loop {
         let line: serde_json::Value = lines.next()?.ok_or("the end of the export is missing")?;
         if line.get("sequence").is_none() {
             let tail: Tail = lines.parsed(line)?;
@@ -304,7 +307,7 @@ fn import_lines(importing: &mut Importing<'_>, lines: &mut Lines) -> Result<u64,
                     lines.fault(&format!("{} messages were written, and {messages} are here", tail.messages))
                 );
             }
-            break;
+            break tail;
         }
         let line: Line = lines.parsed(line)?;
         let decoded =
@@ -324,9 +327,9 @@ fn import_lines(importing: &mut Importing<'_>, lines: &mut Lines) -> Result<u64,
             payload: &payload,
         };
         importing.store(message).map_err(|error| lines.fault(&error))?;
-        messages += 1;
-    }
-    importing.wait()?;
+        (messages, last) = (messages + 1, line.sequence);
+    };
+    importing.end(tail.last.unwrap_or(last)).map_err(|error| lines.fault(&error))?;
     Ok(messages)
 }
 

@@ -166,6 +166,8 @@ pub struct Exported {
     pub definition: StreamDefinition,
     /// When it was created, in nanoseconds since 1970.
     pub created: i64,
+    /// The last sequence that it gave to a message, which may be gone.
+    pub last: u64,
     id: u64,
     from: u64,
     files: Vec<Arc<Segment>>,
@@ -212,6 +214,7 @@ pub fn find(disks: &Disks, name: &str) -> Result<Exported, String> {
     Ok(Exported {
         definition: state.data.definition().clone(),
         created: stream.created(),
+        last: index.last(),
         id: stream.id,
         from: index.first(),
         files: contents.segments.from(index.first()),
@@ -274,12 +277,14 @@ impl Exported {
 /// The import of one stream, into streams that a keeper keeps and no client uses.
 pub struct Importing<'s> {
     streams: &'s Arc<Streams>,
-    definition: StreamDefinition,
     stream: u64,
     now: Now,
     last: u64,
     end: Position,
 }
+
+/// The last sequence that an import takes: no stream comes so far by itself.
+const LAST_MAX: u64 = 1 << 63;
 
 /// Bytes that may wait for the disk during an import.
 const WAITING_MAX: u64 = 8 << 20;
@@ -306,22 +311,27 @@ impl<'s> Importing<'s> {
         let mut random = Random::with_seed(machine_seed());
         let seed = [random.draw(), random.draw()];
         let json = definition.kept();
-        let mut importing = Importing { streams, definition, stream, now, last: 0, end: Position::default() };
+        let mut importing = Importing { streams, stream, now, last: 0, end: Position::default() };
         importing.apply(Record::Defined { stream, created, seed, definition: &json })?;
         Ok(importing)
     }
 
     /// Stores a message, which keeps its sequence and its time.
     ///
+    /// Its subject may be one that the stream no longer takes: it had other subjects when the message came.
+    ///
     /// # Errors
-    /// If its subject is not the stream's, or its sequence does not follow the one before.
+    /// If nothing can be published on its subject, or its sequence does not follow the one before.
     pub fn store(&mut self, message: StoredMessage<'_>) -> Result<(), String> {
         let StoredMessage { sequence, subject, headers, payload, .. } = message;
         if sequence <= self.last {
             return Err(format!("message {sequence} comes behind message {}", self.last));
         }
-        if !subject::is_literal(subject) || !self.definition.takes(subject) {
-            return Err(format!("message {sequence} is on a subject that its stream does not keep"));
+        if sequence > LAST_MAX {
+            return Err(format!("message {sequence} is beyond the last possible sequence, {LAST_MAX}"));
+        }
+        if !subject::is_literal(subject) {
+            return Err(format!("message {sequence} is on a subject that no message can have"));
         }
         if subject.len() + headers.len() + payload.len() > RECORD_MAX - STORED_HEAD_MAX - 1 {
             return Err(format!("message {sequence} is too long"));
@@ -333,6 +343,20 @@ impl<'s> Importing<'s> {
             self.wait()?;
         }
         Ok(())
+    }
+
+    /// Ends with the last sequence that the stream has given to a message, so that no other gets it.
+    ///
+    /// # Errors
+    /// If a message came with a greater one, or none can be as great.
+    pub fn end(&mut self, last: u64) -> Result<(), String> {
+        if last < self.last || last > LAST_MAX {
+            return Err(format!("the last sequence cannot be {last} behind message {}", self.last));
+        }
+        if last > self.last {
+            self.apply(Record::Skipped { stream: self.stream, last })?;
+        }
+        self.wait()
     }
 
     fn apply(&mut self, record: Record<'_>) -> Result<(), String> {
@@ -353,10 +377,7 @@ impl<'s> Importing<'s> {
     }
 
     /// Waits until the disk has everything so far.
-    ///
-    /// # Errors
-    /// If the disk has failed or has no room.
-    pub fn wait(&self) -> Result<(), String> {
+    fn wait(&self) -> Result<(), String> {
         let waker = thread_waker();
         loop {
             match self.streams.hub().poll_synced(self.end, &waker) {
