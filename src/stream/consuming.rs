@@ -84,12 +84,14 @@ impl Stream {
         }
         let stream = state.data.definition();
         let definition = definition.checked(stream, pedantic)?;
-        let asked = if definition.is_durable() { &definition.durable_name } else { &definition.name };
+        let asked = definition.asked_name().to_owned();
         let others = |except: Option<u64>| {
             let others = state.consumers.in_order().filter(move |slot| Some(slot.id) != except);
             others.map(|slot| &slot.definition)
         };
-        if let Some(slot) = state.consumers.named(asked) {
+        let former = state.consumers.named(&asked);
+        let definition = definition.with_end(former.map(|slot| &slot.definition));
+        if let Some(slot) = former {
             let is_same = slot.definition.is_same_as(&definition);
             if action == Action::Create && !is_same {
                 return Err(error::CONSUMER_ALREADY_EXISTS.error());
@@ -114,7 +116,7 @@ impl Stream {
             return Err(error::CONSUMER_DOES_NOT_EXIST.error());
         }
         definition.check_beside(stream, others(None))?;
-        let name = if asked.is_empty() { invented_name() } else { asked.clone() };
+        let name = if asked.is_empty() { invented_name() } else { asked };
         let id = self.hub.last_consumer.fetch_add(1, Relaxed) + 1;
         let created = nanoseconds(self.hub.clock.now());
         // A name that the server invents is no part of the definition.

@@ -186,6 +186,11 @@ impl ConsumerDefinition {
         !self.durable_name.is_empty()
     }
 
+    /// The name that its client asks for; empty if the server is to invent one.
+    pub fn asked_name(&self) -> &str {
+        if self.is_durable() { &self.durable_name } else { &self.name }
+    }
+
     /// Whether messages are sent to a subject; otherwise they are pulled.
     pub fn is_push(&self) -> bool {
         !self.deliver_subject.is_empty()

@@ -41,7 +41,8 @@ fn refuse<T>(error: error::Known) -> Result<T, ApiError> {
 }
 
 impl ConsumerDefinition {
-    /// The definition with defaults filled in, for a consumer of `stream`.  A pedantic client gets an error instead of a
+    /// The definition with defaults filled in, for a consumer of `stream`; its end is filled in by
+    /// [`ConsumerDefinition::with_end`].  A pedantic client gets an error instead of a
     /// correction.
     pub fn checked(
         mut self,
@@ -76,11 +77,20 @@ impl ConsumerDefinition {
         }
         self.check_priority()?;
         dead_letter::check(&self, stream)?;
-        if !self.is_durable() && self.inactive_threshold == Nanoseconds::ZERO {
-            self.inactive_threshold = INACTIVE_THRESHOLD;
-        }
         self.pause_until = self.pause_until.map(crate::stream::json::Time::utc);
         Ok(self)
+    }
+
+    /// The definition, checked already, with the time filled in after which an unused consumer ends unless it is durable.  One that
+    /// replaces a `former` definition without an end has none either: a client that does not repeat `durable_name` in an update
+    /// means to keep its consumer.
+    pub fn with_end(mut self, former: Option<&ConsumerDefinition>) -> ConsumerDefinition {
+        let stays =
+            self.is_durable() || former.is_some_and(|former| former.inactive_threshold == Nanoseconds::ZERO);
+        if !stays && self.inactive_threshold == Nanoseconds::ZERO {
+            self.inactive_threshold = INACTIVE_THRESHOLD;
+        }
+        self
     }
 
     /// Whether a new consumer may be added to `stream`, which has `others` already.

@@ -13,6 +13,7 @@ fn checked_in(stream: &StreamDefinition, document: &str) -> Result<ConsumerDefin
     let mut definition = ConsumerDefinition::default();
     read_document(&mut definition, &mut [], document.as_bytes())
         .and_then(|()| definition.checked(stream, false))
+        .map(|definition| definition.with_end(None))
         .map_err(|error| format!("{} {}", error.err_code, error.description))
 }
 
@@ -156,4 +157,23 @@ fn a_push_consumer_in_use_is_not_taken_over() {
     assert_eq!(update(DeliverInterest::Bound), Err(10013));
     assert_eq!(update(DeliverInterest::Unbound), Ok(new.clone()));
     assert!(old.updated(old.clone(), DeliverInterest::Bound, &stream, []).is_ok());
+}
+
+#[test]
+fn an_update_that_names_no_durable_consumer_keeps_it() {
+    let durable = checked(r#"{"durable_name":"C","ack_policy":"explicit"}"#).unwrap();
+    let update = |former: &ConsumerDefinition, document: &str| {
+        let mut definition = ConsumerDefinition::default();
+        read_document(&mut definition, &mut [], document.as_bytes()).expect("it is a definition");
+        let definition = definition.checked(&stream(""), false).expect("it is one");
+        definition.with_end(Some(former)).inactive_threshold
+    };
+    let plain = r#"{"name":"C","ack_policy":"explicit"}"#;
+    assert_eq!(update(&durable, plain), Nanoseconds::ZERO);
+    let mut kept = durable.clone();
+    kept.durable_name.clear();
+    assert_eq!(update(&kept, plain), Nanoseconds::ZERO, "nor does the update after it end the consumer");
+    let asked = r#"{"name":"C","ack_policy":"explicit","inactive_threshold":7000000000}"#;
+    assert_eq!(update(&durable, asked), Nanoseconds::from_secs(7));
+    assert_eq!(update(&checked(plain).unwrap(), plain), Nanoseconds::from_secs(5));
 }

@@ -124,6 +124,7 @@ impl Streams {
         let stream = self.stream(stream)?;
         let new = new.checked(&stream.definition, pedantic)?;
         let name = if new.name.is_empty() { made_up } else { new.name.clone() };
+        let new = new.with_end(stream.consumers.get(&name));
         let others = stream.consumers.iter().filter(|(other, _)| **other != name).map(|(_, other)| other);
         let new = match stream.consumers.get(&name) {
             Some(old) if action == Action::Create && !old.is_same_as(&new) => {
