@@ -18,8 +18,9 @@ use crate::store::{Hold, LongHolds, Turn};
 /// Milliseconds that a script may take on a thread that stands in for another one: the clients of both wait for it.
 const STAND_IN_PATIENCE: u64 = 50;
 
-/// Milliseconds over its threshold that a script waits for a thread that is away for a moment.
-const AWAY_PATIENCE: u64 = 500;
+/// Milliseconds over its threshold that a script waits for a thread that is away.  That one runs a command or gives memory back, which
+/// ends by itself, and on a busy machine the time may be spent waiting for a processor.
+const AWAY_PATIENCE: u64 = 5_000;
 
 /// What runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +88,8 @@ pub(super) struct Watch {
     call: Cell<Option<ShownCall>>,
     /// Its entry in the list, once it has run for long.
     long_run: OnceCell<Arc<LongRun>>,
+    /// Another thread serves this thread's clients.
+    is_relieved: Cell<bool>,
 }
 
 impl Supervisor {
@@ -170,6 +173,7 @@ impl Watch {
             has_written: Cell::new(false),
             call: Cell::new(call),
             long_run: OnceCell::new(),
+            is_relieved: Cell::new(false),
         }
     }
 
@@ -203,10 +207,7 @@ impl Watch {
         if taken >= self.limit {
             return Err(Stop::TooLong);
         }
-        match self.long_run.get() {
-            Some(_) => Ok(()),
-            None => self.relieve(taken),
-        }
+        if self.is_relieved.get() { Ok(()) } else { self.relieve(taken) }
     }
 
     /// Looks whether a client has asked for the end.
@@ -241,12 +242,20 @@ impl Watch {
         }
         match cover {
             Cover::Never => return Err(Stop::NotRelieved),
-            // The other thread runs a command or gives memory back, and is free again soon.
-            Cover::Away(_) if !stands_in_for_script && taken < patience.saturating_add(AWAY_PATIENCE) => {
-                return Ok(());
-            }
-            Cover::Away(_) => return Err(Stop::Busy),
-            Cover::Free | Cover::StandsIn => (),
+            Cover::Away(_) if stands_in_for_script => return Err(Stop::Busy),
+            Cover::Free | Cover::StandsIn | Cover::Away(_) => (),
+        }
+        // It is listed first, so that a thread that is away because it needs what the script holds comes back.
+        self.list(taken);
+        self.is_relieved.set(stand_in::call());
+        let is_over = taken >= patience.saturating_add(AWAY_PATIENCE);
+        if is_over && !self.is_relieved.get() { Err(Stop::Busy) } else { Ok(()) }
+    }
+
+    /// Lists the script as one that runs for long, with what it holds, unless it is listed.
+    fn list(&self, taken: u64) {
+        if self.long_run.get().is_some() {
+            return;
         }
         let run = Arc::new(LongRun {
             kind: self.kind,
@@ -256,21 +265,16 @@ impl Watch {
             began: self.began,
             call: self.call.take(),
         });
-        let supervisor = &self.supervisor;
-        if let Some(hold) = self.hold.take() {
-            supervisor.holds.note(self.slot, hold);
-        }
-        supervisor.runs.lock().push(Arc::clone(&run));
-        // It is listed first, so that clients that are served from here on can have it stopped.
+        self.supervisor.runs.lock().push(Arc::clone(&run));
         let _ = self.long_run.set(run);
-        if !stand_in::call() {
-            return Err(Stop::Busy);
+        // From here on clients are told BUSY, and may say SCRIPT KILL.
+        if let Some(hold) = self.hold.take() {
+            self.supervisor.holds.note(self.slot, hold);
         }
         tracing::warn!(
             milliseconds = taken,
             "a script is still running: clients that need what it holds are told BUSY, and SCRIPT KILL stops it"
         );
-        Ok(())
     }
 }
 
@@ -287,6 +291,7 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
+    use std::task::{Wake, Waker};
     use std::time::Duration;
 
     use super::*;
@@ -343,6 +348,57 @@ mod tests {
         cover.set(Cover::Free);
         stand_in::register(Box::new(Covered(cover)));
         drop(watch);
+        assert!(supervisor.holds.is_empty() && !supervisor.holds.has_turns());
+    }
+
+    /// A client that waits for what a script holds, and has it stopped as soon as it is told of it.
+    struct Killer {
+        supervisor: Arc<Supervisor>,
+        has_killed: AtomicBool,
+    }
+
+    impl Wake for Killer {
+        fn wake(self: Arc<Killer>) {
+            self.has_killed.store(self.supervisor.kill(Kind::Script).is_ok(), Relaxed);
+        }
+    }
+
+    #[test]
+    fn whoever_is_told_of_a_script_can_have_it_stopped() {
+        let supervisor = supervisor();
+        let killer =
+            Arc::new(Killer { supervisor: Arc::clone(&supervisor), has_killed: AtomicBool::default() });
+        supervisor.holds.note_turn(3);
+        let waker = Waker::from(Arc::clone(&killer));
+        assert!(supervisor.holds.park(supervisor.holds.changes(), &waker).is_pending());
+        let (watch, _) = long(&supervisor, 3);
+        assert!(killer.has_killed.load(Relaxed));
+        assert_eq!(watch.look(), Err(Stop::Killed));
+    }
+
+    /// The other thread may be away because it needs what the script holds.
+    #[test]
+    fn a_script_whose_other_thread_is_away_is_listed_and_waits_for_it() {
+        let supervisor = supervisor();
+        let cover = Rc::new(Cell::new(Cover::Away(5)));
+        stand_in::register(Box::new(Covered(Rc::clone(&cover))));
+        for comes_back in [true, false] {
+            cover.set(Cover::Away(5));
+            let watch = watch(&supervisor, 3);
+            supervisor.clock.advance(Duration::from_millis(THRESHOLD));
+            assert_eq!(watch.look(), Ok(()));
+            assert!(supervisor.holds.has_slot(3), "others are told what it holds");
+            assert_eq!(supervisor.kill(Kind::Function), Err(Refusal::BUSY_SCRIPT), "it is listed");
+            supervisor.clock.advance(Duration::from_millis(AWAY_PATIENCE - 1));
+            assert_eq!(watch.look(), Ok(()));
+            if comes_back {
+                cover.set(Cover::Free);
+                assert_eq!(watch.look(), Ok(()));
+                assert_eq!(cover.get(), Cover::StandsIn);
+            }
+            supervisor.clock.advance(Duration::from_millis(1));
+            assert_eq!(watch.look(), if comes_back { Ok(()) } else { Err(Stop::Busy) });
+        }
         assert!(supervisor.holds.is_empty() && !supervisor.holds.has_turns());
     }
 
