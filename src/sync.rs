@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub use atomic_waker::AtomicWaker;
 pub use std::hint::spin_loop;
-pub use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 pub use std::thread::yield_now;
 
 /// Sleeps for about so long.

@@ -38,7 +38,17 @@ pub enum Flow {
     /// Its command has no reply yet.
     Wait,
     /// Its last request was not run and is to be run again: another thread's command holds what it needs for long.
-    HeldUp,
+    HeldUp {
+        /// The changes to what is held before it was tried, for [`LongHolds::park`](crate::store::LongHolds::park).
+        seen: u64,
+    },
     /// The whole server stops.
     Shutdown,
+}
+
+impl Flow {
+    /// Whether the last request is to be run again.
+    pub fn is_held_up(self) -> bool {
+        matches!(self, Flow::HeldUp { .. })
+    }
 }

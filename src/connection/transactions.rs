@@ -94,8 +94,8 @@ fn exec(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let watched = transaction.watched_shards(call.keyspace.store()).into_iter().map(|(id, _)| id).collect();
     if let Err(reason) = transaction.queue.lock(&mut call.data, watched) {
         call.client.transaction = Some(transaction);
-        if reason == HeldForLong::ByCommand {
-            call.data.continuation.flow = Flow::HeldUp;
+        if let HeldForLong::ByCommand { seen } = reason {
+            call.data.continuation.flow = Flow::HeldUp { seen };
             call.services.metrics.thread(call.slot).command(call.row.id).calls.take_back();
             return Ok(());
         }

@@ -104,6 +104,7 @@ impl Watch {
 impl Berth {
     /// The berth of a worker whose threads have these numbers at the gate, where `holds` says what is held for long.
     pub(super) fn new(slots: [usize; THREADS], holds: Arc<LongHolds>) -> Berth {
+        holds.add_worker(slots);
         let places = slots.map(|slot| CachePadded::new(Place::new(slot)));
         Berth { state: Mutex::default(), changed: Condvar::default(), places, holds }
     }

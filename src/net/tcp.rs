@@ -119,6 +119,7 @@ impl Connection {
     pub(super) fn close(&mut self, executor: &mut Executor) {
         self.unsent.withdraw(executor);
         self.session.close(executor);
+        executor.services().store.holds().leave(&self.waker);
         self.session.outbox().discard();
         self.go_on(executor);
     }
@@ -398,7 +399,7 @@ impl Connection {
 
     fn apply(&mut self, flow: Flow, state: &ThreadState) {
         match flow {
-            Flow::Continue | Flow::Wait | Flow::HeldUp => {}
+            Flow::Continue | Flow::Wait | Flow::HeldUp { .. } => {}
             Flow::Close => self.ending = true,
             Flow::Pause(duration) => {
                 self.paused_until = Some(state.executor.services().clock.now().after(duration).micros());

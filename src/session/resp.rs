@@ -306,7 +306,7 @@ impl Session {
             }
             let flow = executor.run_for(&mut self.caller, &mut self.client, request.as_arguments(), output);
             if flow != Flow::Continue {
-                if flow == Flow::HeldUp {
+                if flow.is_held_up() {
                     self.deferred.push_front(request);
                     self.is_behind = true;
                 }
@@ -418,8 +418,8 @@ impl Session {
     }
 
     fn note_wait(&mut self, flow: Flow, executor: &mut Executor) {
-        if flow == Flow::HeldUp {
-            self.held_up_at = Some(executor.services().store.holds().changes());
+        if let Flow::HeldUp { seen } = flow {
+            self.held_up_at = Some(seen);
         }
         if flow == Flow::Wait {
             self.blocked = executor.take_blocked();

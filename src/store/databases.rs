@@ -13,11 +13,11 @@ use super::entries::Deadline;
 use super::gate::Gate;
 use super::growth::Growth;
 use super::hash::{KeyHasher, SHARD_BITS, SHARD_COUNT, prefetch};
-use super::long_holds::{HeldForLong, LongHolds, Patience};
+use super::long_holds::{HeldForLong, Inquiry, LongHolds, Patience};
 use super::recency::{AccessContext, Duel, LEADER_STEP};
 use super::released::{ReadyKey, Released};
 use super::shard::{Counts, Key, MemoryParts, Shard};
-use super::shard_lock::{self, Mutex, MutexGuard, Wait};
+use super::shard_lock::{self, Holder, Mutex, MutexGuard, Wait};
 use super::value::ValueType;
 use crate::lock_order::{Held, rank};
 use crate::stand_in;
@@ -183,7 +183,7 @@ impl Store {
         let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
         let wait = || {
             let is_held_up = || self.holds().has_shard(id.number());
-            shard_lock::lock_unless(&cell.shard, |_| is_held_up() && stand_in::call())
+            shard_lock::lock_unless(&cell.shard, Holder::UNNAMED, |_| is_held_up() && stand_in::call())
                 .unwrap_or_else(|| cell.shard.lock())
         };
         let shard = cell.shard.try_lock().unwrap_or_else(wait);
@@ -194,12 +194,22 @@ impl Store {
     ///
     /// # Errors
     /// If it is.
-    #[inline]
     pub fn lock_unless_held(&self, id: ShardId, patience: Patience) -> Result<ShardGuard<'_>, HeldForLong> {
+        self.lock_unless_held_as(Holder::UNNAMED, id, patience)
+    }
+
+    /// The same for this holder.
+    #[inline]
+    pub(super) fn lock_unless_held_as(
+        &self,
+        holder: Holder,
+        id: ShardId,
+        patience: Patience,
+    ) -> Result<ShardGuard<'_>, HeldForLong> {
         let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
-        let shard = match cell.shard.try_lock() {
+        let shard = match shard_lock::try_lock(&cell.shard, holder) {
             Some(shard) => shard,
-            None => self.wait_for(id, cell, patience)?,
+            None => self.wait_for(holder, id, cell, patience)?,
         };
         Ok(ShardGuard { id, cell, shard, _held: held })
     }
@@ -207,17 +217,27 @@ impl Store {
     #[cold]
     fn wait_for<'s>(
         &'s self,
+        holder: Holder,
         id: ShardId,
         cell: &'s ShardCell,
         patience: Patience,
     ) -> Result<MutexGuard<'s, Shard>, HeldForLong> {
+        let inquiry = Inquiry::new(self.holds(), patience);
         let by_script = |holds: &LongHolds| holds.has_shard(id.number());
-        // What a script holds is known, while of other turns only the wait shows whether they hold this.
-        let is_hopeless = |wait| {
-            let patience = if wait == Wait::Short { Patience::Commands } else { patience };
-            self.holds().are_too_long(patience, by_script)
-        };
-        shard_lock::lock_unless(&cell.shard, is_hopeless).ok_or_else(|| self.holds().reason(by_script))
+        let is_hopeless =
+            |wait| inquiry.is_hopeless(by_script, |_| self.is_in_long_turn(cell, holder.slot(), wait));
+        let locked = shard_lock::lock_unless(&cell.shard, holder, is_hopeless);
+        locked.ok_or_else(|| inquiry.reason())
+    }
+
+    /// Whether a turn that takes long has a shard for which somebody waits.
+    fn is_in_long_turn(&self, cell: &ShardCell, asker: Option<usize>, wait: Wait) -> bool {
+        let holder = shard_lock::holder(&cell.shard);
+        match holder.slot() {
+            Some(slot) => self.holds().is_in_long_turn(slot, asker, wait),
+            // Only the wait shows whether it may be one of those who take long.
+            None => holder != Holder::NOBODY && wait == Wait::Long && self.holds().has_turns(),
+        }
     }
 
     /// Locks a shard if that is possible at once.
@@ -505,10 +525,36 @@ mod tests {
                 asked.borrow_mut().push(wait);
                 is_known || wait == Wait::Long
             };
-            assert!(shard_lock::lock_unless(&mutex, is_hopeless).is_none());
+            assert!(shard_lock::lock_unless(&mutex, Holder::UNNAMED, is_hopeless).is_none());
             let short = asked.take().into_iter().filter(|wait| *wait == Wait::Short);
             assert_eq!(short.count(), asked_short);
         }
+    }
+
+    #[test]
+    fn a_turn_that_takes_long_holds_up_only_those_who_need_what_it_holds() {
+        let store = Store::new(1, 1, 4, 1);
+        let [long, short, unnamed] = [1, 2, 3].map(|shard| store.shard_number(0, shard));
+        let lock_as = |slot, id| {
+            let locked = store.lock_unless_held_as(Holder::of_slot(slot), id, Patience::Nobody);
+            locked.expect("nobody has it")
+        };
+        let (seen, held) = (store.holds().changes(), lock_as(0, long));
+        let other = (lock_as(1, short), store.lock(unnamed));
+        store.holds().note_turn(0);
+        let is_in_long_turn = |id, wait| store.is_in_long_turn(store.cell(id), None, wait);
+        for (wait, by_unnamed) in [(Wait::Short, false), (Wait::Long, true)] {
+            assert!(is_in_long_turn(long, wait));
+            assert!(!is_in_long_turn(short, wait), "an ordinary command has it");
+            assert_eq!(is_in_long_turn(unnamed, wait), by_unnamed);
+        }
+        // On another thread, as this one has taken later ones.
+        let lock = || store.lock_unless_held(long, Patience::Nobody).map(drop);
+        let lock_elsewhere = || std::thread::scope(|scope| scope.spawn(lock).join().expect("it only locks"));
+        assert_eq!(lock_elsewhere(), Err(HeldForLong::ByCommand { seen }));
+        drop((held, other));
+        assert_eq!(lock_elsewhere(), Ok(()), "the turn lasts, and has it no more");
+        assert!(!is_in_long_turn(unnamed, Wait::Long), "nobody has it");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! The gate: any number of threads run commands at once, or one of them alone.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::long_holds::{HeldForLong, LongHolds, Patience};
+use super::long_holds::{HeldForLong, Inquiry, LongHolds, Patience};
 use crate::lock_order::{self, Held, rank};
 use crate::stand_in;
 
@@ -56,17 +55,18 @@ impl Gate {
     /// If somebody is.
     #[inline]
     pub fn enter_unless_held(&self, slot: usize, patience: Patience) -> Result<Entered<'_>, HeldForLong> {
-        // Who is alone inside may be there for a moment, while somebody else takes long: one wait tells them apart.
-        let has_waited = Cell::new(false);
-        let is_hopeless = || {
-            let waits_on = patience == Patience::Nobody && !has_waited.replace(true);
-            let patience = if waits_on { Patience::Commands } else { patience };
-            self.holds.are_too_long(patience, LongHolds::has_all)
-        };
-        match self.slots[slot].lock_number_unless(slot as u64, is_hopeless) {
+        match self.slots[slot].lock_number_unless(slot as u64, || true) {
             Some(entered) => Ok(Entered { _slot: entered }),
-            None => Err(self.holds.reason(LongHolds::has_all)),
+            None => self.wait_to_enter(slot, patience),
         }
+    }
+
+    #[cold]
+    fn wait_to_enter(&self, slot: usize, patience: Patience) -> Result<Entered<'_>, HeldForLong> {
+        let inquiry = Inquiry::new(&self.holds, patience);
+        let is_hopeless = || inquiry.is_hopeless(LongHolds::has_all, LongHolds::has_turns);
+        let entered = self.slots[slot].lock_number_unless(slot as u64, is_hopeless);
+        entered.map(|entered| Entered { _slot: entered }).ok_or_else(|| inquiry.reason())
     }
 
     /// Whether a thread could enter at once.
@@ -80,10 +80,11 @@ impl Gate {
     /// If somebody is inside for longer than `patience` lasts.
     pub fn enter_exclusive(&self, patience: Patience) -> Result<Exclusive<'_>, HeldForLong> {
         let lock = |number: usize| {
-            let by_script = |holds: &LongHolds| holds.has_slot(number);
-            let is_hopeless = || self.holds.are_too_long(patience, by_script);
+            let inquiry = Inquiry::new(&self.holds, patience);
+            // Its thread has it, or somebody who is alone or about to be.
+            let is_hopeless = || inquiry.is_hopeless(|holds| holds.has_slot(number), LongHolds::has_turns);
             let slot = self.slots[number].lock_number_unless(number as u64, is_hopeless);
-            slot.ok_or_else(|| self.holds.reason(by_script))
+            slot.ok_or_else(|| inquiry.reason())
         };
         let slots: Result<Vec<_>, _> = (0..self.slots.len()).map(lock).collect();
         Ok(Exclusive { _slots: slots?, _held: Held::alone() })

@@ -9,6 +9,7 @@ use super::long_holds::{HeldForLong, Hold, Patience};
 use super::recency::AccessContext;
 use super::released::{ReadyKey, Released};
 use super::shard::{Key, Shard};
+use super::shard_lock::Holder;
 use crate::clock::Now;
 
 /// How many locks a command holds before the list of them moves to the heap.
@@ -23,6 +24,8 @@ pub struct Keyspace<'s> {
     pub access: AccessContext,
     /// For whom it waits that holds what it needs.
     pub patience: Patience,
+    /// As whom it holds the keys of a command.
+    holder: Holder,
     now: Now,
     held: SmallVec<[ShardGuard<'s>; INLINE_LOCKS]>,
     /// No other thread runs commands, so shards may be locked as they are met.
@@ -48,12 +51,18 @@ impl<'s> Keyspace<'s> {
             database: 0,
             access,
             patience: Patience::Commands,
+            holder: Holder::UNNAMED,
             now,
             held: SmallVec::new(),
             exclusive: false,
             released: Released::default(),
             reads: Reads::default(),
         }
+    }
+
+    /// The same, as the one of the thread of a slot: others know from whom they wait.
+    pub fn of_slot(self, slot: usize) -> Keyspace<'s> {
+        Keyspace { holder: Holder::of_slot(slot), ..self }
     }
 
     /// The store itself, for commands that walk it shard by shard.
@@ -79,7 +88,7 @@ impl<'s> Keyspace<'s> {
     #[inline]
     pub fn lock_one_unless_held(&mut self, id: ShardId) -> Result<(), HeldForLong> {
         debug_assert!(self.held.is_empty());
-        self.held.push(self.store.lock_unless_held(id, self.patience)?);
+        self.held.push(self.store.lock_unless_held_as(self.holder, id, self.patience)?);
         Ok(())
     }
 
@@ -94,7 +103,7 @@ impl<'s> Keyspace<'s> {
             if self.held.last().is_some_and(|last| last.id() == id) {
                 continue;
             }
-            match self.store.lock_unless_held(id, self.patience) {
+            match self.store.lock_unless_held_as(self.holder, id, self.patience) {
                 Ok(guard) => self.held.push(guard),
                 Err(reason) => {
                     self.unlock();

@@ -4,11 +4,14 @@
 //! it holds something: whoever watches over the thread notes that, and clients that find a lock taken meanwhile wait here
 //! ([`LongHolds::park`]) instead of in their thread.  Only threads that find a lock taken look here.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Poll, Waker};
 
 use smallvec::SmallVec;
 
+use super::shard_lock::Wait;
 use crate::lock_order::{Mutex, MutexGuard, rank};
 
 /// Shards that a script holds before the list of them moves to the heap.
@@ -29,7 +32,10 @@ pub enum HeldForLong {
     /// A script over its threshold, which may have no end.
     ByScript,
     /// Another command, which ends by itself.
-    ByCommand,
+    ByCommand {
+        /// The changes before the last attempt to get it, for [`LongHolds::park`].
+        seen: u64,
+    },
 }
 
 /// What becomes of the turn in which a script has run for long.
@@ -66,17 +72,35 @@ struct Holders {
     /// By the slots of their threads.
     scripts: Vec<(usize, Hold)>,
     turns: Vec<usize>,
-    /// Those who wait for a change.
-    parked: Vec<Waker>,
+    /// The slots of the threads of each worker.
+    workers: Vec<[usize; 2]>,
+    /// Those who wait for a change, by what tells their wakers apart.
+    parked: HashMap<(usize, usize), Waker>,
 }
 
 impl Holders {
     fn is_empty(&self) -> bool {
         self.scripts.is_empty() && self.turns.is_empty()
     }
+
+    /// Whether the thread of a slot is at something long.
+    fn have(&self, slot: usize) -> bool {
+        self.turns.contains(&slot) || self.scripts.iter().any(|(holder, _)| *holder == slot)
+    }
+
+    /// The other thread of the worker that a slot belongs to.
+    fn partner(&self, slot: usize) -> Option<usize> {
+        let worker = self.workers.iter().find(|worker| worker.contains(&slot));
+        worker.map(|[one, other]| if *one == slot { *other } else { *one })
+    }
 }
 
 impl LongHolds {
+    /// The threads of these slots belong to one worker: while one of them is at something long, nobody watches over the other one.
+    pub fn add_worker(&self, slots: [usize; 2]) {
+        self.holders.lock().workers.push(slots);
+    }
+
     /// Notes what the script on the thread of a slot holds.
     pub fn note(&self, slot: usize, hold: Hold) {
         let mut holders = self.holders.lock();
@@ -124,10 +148,15 @@ impl LongHolds {
         if holders.is_empty() || self.changes() != seen {
             return Poll::Ready(());
         }
-        if !holders.parked.iter().any(|parked| parked.will_wake(waker)) {
-            holders.parked.push(waker.clone());
-        }
+        holders.parked.entry(name_of(waker)).or_insert_with(|| waker.clone());
         Poll::Pending
+    }
+
+    /// Whoever has this waker waits no more.
+    pub fn leave(&self, waker: &Waker) {
+        if !self.is_empty() || self.has_turns() {
+            self.holders.lock().parked.remove(&name_of(waker));
+        }
     }
 
     /// Whether no script holds anything for long.
@@ -158,14 +187,28 @@ impl LongHolds {
         self.has(|holder, hold| holder == slot || matches!(hold, Hold::All))
     }
 
-    /// Whether a thread of this patience waits no longer for what a script may hold, and for other commands.
-    pub(super) fn are_too_long(&self, patience: Patience, by_script: impl Fn(&LongHolds) -> bool) -> bool {
-        by_script(self) || (patience == Patience::Nobody && self.has_turns())
+    /// Whether a turn that takes long has the lock which the thread of a slot holds and `asker` waits for.  Of a thread that nobody
+    /// watches over only a long wait shows that; but if it is the asker whose wait keeps it unwatched, the two wait for each other.
+    pub(super) fn is_in_long_turn(&self, slot: usize, asker: Option<usize>, wait: Wait) -> bool {
+        if self.is_empty() && !self.has_turns() {
+            return false;
+        }
+        let holders = self.holders.lock();
+        let is_unwatched = |partner| holders.have(partner) && (wait == Wait::Long || asker == Some(partner));
+        holders.turns.contains(&slot) || holders.partner(slot).is_some_and(is_unwatched)
     }
 
-    /// Why a thread has waited no longer.
-    pub(super) fn reason(&self, by_script: impl Fn(&LongHolds) -> bool) -> HeldForLong {
-        if by_script(self) { HeldForLong::ByScript } else { HeldForLong::ByCommand }
+    /// Whether nothing is held for longer than `patience` lasts, for one who looks at everything.
+    ///
+    /// # Errors
+    /// If something is.
+    pub fn is_free_to_walk(&self, patience: Patience) -> Result<(), HeldForLong> {
+        let seen = self.changes();
+        if !self.is_empty() {
+            return Err(HeldForLong::ByScript);
+        }
+        let waits = patience == Patience::Commands || !self.has_turns();
+        if waits { Ok(()) } else { Err(HeldForLong::ByCommand { seen }) }
     }
 
     fn has(&self, is_it: impl Fn(usize, &Hold) -> bool) -> bool {
@@ -182,7 +225,50 @@ impl LongHolds {
         self.changes.fetch_add(1, Relaxed);
         let parked = std::mem::take(&mut holders.parked);
         drop(holders);
-        parked.iter().for_each(Waker::wake_by_ref);
+        parked.into_values().for_each(Waker::wake);
+    }
+}
+
+/// Two wakers of one name wake the same.
+fn name_of(waker: &Waker) -> (usize, usize) {
+    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+}
+
+/// What a thread asks between its attempts to get a lock that somebody else has.
+pub(super) struct Inquiry<'h> {
+    holds: &'h LongHolds,
+    patience: Patience,
+    /// The changes before the last attempt.  What ends from then on is one that [`LongHolds::park`] does not miss.
+    seen: Cell<Option<u64>>,
+    reason: Cell<HeldForLong>,
+}
+
+impl<'h> Inquiry<'h> {
+    /// One that gives up for a turn only after it was asked once and an attempt has followed: whoever has the lock may have it for
+    /// a moment, although its turn, or somebody else's, takes long.
+    pub(super) fn new(holds: &'h LongHolds, patience: Patience) -> Inquiry<'h> {
+        Inquiry { holds, patience, seen: Cell::new(None), reason: Cell::new(HeldForLong::ByScript) }
+    }
+
+    /// Whether a script has the lock, or a turn that takes longer than the thread's patience lasts.
+    pub(super) fn is_hopeless(
+        &self,
+        by_script: impl FnOnce(&LongHolds) -> bool,
+        by_turn: impl FnOnce(&LongHolds) -> bool,
+    ) -> bool {
+        let seen = self.seen.replace(Some(self.holds.changes()));
+        if by_script(self.holds) {
+            self.reason.set(HeldForLong::ByScript);
+            return true;
+        }
+        let Some(seen) = seen else { return false };
+        self.reason.set(HeldForLong::ByCommand { seen });
+        self.patience == Patience::Nobody && by_turn(self.holds)
+    }
+
+    /// Why the thread has given up.
+    pub(super) fn reason(&self) -> HeldForLong {
+        self.reason.get()
     }
 }
 
@@ -218,8 +304,11 @@ mod tests {
         assert!(!is_parked(), "there is nothing to wait for");
         holds.note_turn(3);
         assert!(holds.has_turns() && is_parked() && is_parked());
-        assert!(holds.are_too_long(Patience::Nobody, |_| false));
-        assert!(!holds.are_too_long(Patience::Commands, |_| false));
+        assert_eq!(
+            holds.is_free_to_walk(Patience::Nobody),
+            Err(HeldForLong::ByCommand { seen: holds.changes() })
+        );
+        assert_eq!(holds.is_free_to_walk(Patience::Commands), Ok(()));
         holds.note_turn(4);
         let seen = holds.changes();
         holds.forget_turn(3);
@@ -231,11 +320,80 @@ mod tests {
         holds.note_turn(4);
         assert!(!holds.has_turns(), "it is known what the script holds");
         assert!(is_parked(), "the script lasts");
-        assert_eq!(holds.reason(|holds| holds.has_shard(7)), HeldForLong::ByScript);
-        assert_eq!(holds.reason(|holds| holds.has_shard(8)), HeldForLong::ByCommand);
+        assert_eq!(holds.is_free_to_walk(Patience::Commands), Err(HeldForLong::ByScript));
         holds.forget(4, Turn::Ends);
         assert_eq!(woken.0.load(Relaxed), 3);
         assert!(!is_parked(), "nothing is held any more");
+    }
+
+    /// The turn that it has met may end before it parks, while another one lasts.
+    #[test]
+    fn what_ends_between_an_attempt_and_parking_is_not_missed() {
+        let holds = LongHolds::default();
+        holds.note_turn(3);
+        holds.note_turn(4);
+        let inquiry = Inquiry::new(&holds, Patience::Nobody);
+        let ask = || inquiry.is_hopeless(|_| false, |holds| holds.is_in_long_turn(3, None, Wait::Short));
+        assert!(!ask(), "no attempt has followed");
+        holds.forget_turn(4);
+        assert!(ask());
+        let HeldForLong::ByCommand { seen } = inquiry.reason() else { panic!("it is no script") };
+        assert!(
+            holds.park(seen, Waker::noop()).is_ready(),
+            "turn 4 may have had what was tried for in between"
+        );
+        assert!(ask());
+        let HeldForLong::ByCommand { seen } = inquiry.reason() else { panic!("it is no script") };
+        assert!(holds.park(seen, Waker::noop()).is_pending());
+        holds.note_turn(4);
+        holds.forget_turn(3);
+        assert!(holds.park(seen, Waker::noop()).is_ready(), "turn 3 had it");
+    }
+
+    #[test]
+    fn a_thread_that_nobody_watches_over_is_taken_to_be_at_something_long_once_the_wait_is_long() {
+        let holds = LongHolds::default();
+        holds.add_worker([0, 4]);
+        holds.add_worker([1, 5]);
+        let is_long = |slot, asker, wait| holds.is_in_long_turn(slot, Some(asker), wait);
+        assert!(!is_long(4, 1, Wait::Long), "nothing takes long");
+        holds.note_turn(0);
+        for _ in 0..2 {
+            for (slot, wait, expected) in [
+                (4, Wait::Short, false),
+                (4, Wait::Long, true),
+                (1, Wait::Long, false),
+                (5, Wait::Long, false),
+                (9, Wait::Long, false),
+            ] {
+                assert_eq!(is_long(slot, 1, wait), expected, "thread {slot}, {wait:?}");
+            }
+            assert!(is_long(4, 0, Wait::Short), "the thread that waits is the one that would watch");
+            holds.note(0, Hold::Shards(smallvec![7]));
+        }
+        holds.forget(0, Turn::Ends);
+        assert!(!is_long(4, 1, Wait::Long));
+    }
+
+    #[test]
+    fn each_of_a_crowd_is_parked_once_and_not_after_it_has_left() {
+        let holds = LongHolds::default();
+        holds.note_turn(3);
+        let crowd: Vec<_> = (0..1_000).map(|_| Arc::new(Woken::default())).collect();
+        for (number, woken) in crowd.iter().enumerate() {
+            let waker = Waker::from(Arc::clone(woken));
+            for _ in 0..2 {
+                assert!(holds.park(holds.changes(), &waker).is_pending());
+            }
+            if number % 2 == 1 {
+                holds.leave(&waker);
+            }
+        }
+        assert_eq!(holds.holders.lock().parked.len(), crowd.len() / 2);
+        holds.forget_turn(3);
+        for (number, woken) in crowd.iter().enumerate() {
+            assert_eq!(woken.0.load(Relaxed), 1 - number % 2, "client {number}");
+        }
     }
 
     /// What follows in the turn, such as the rest of a pipeline, may hold the same, and nobody watches over it any more.
@@ -248,7 +406,7 @@ mod tests {
         holds.note(3, Hold::Shards(smallvec![7]));
         holds.forget(3, Turn::Lasts);
         assert!(holds.is_empty() && holds.has_turns());
-        assert_eq!(holds.reason(|holds| holds.has_shard(7)), HeldForLong::ByCommand);
+        assert!(holds.is_in_long_turn(3, None, Wait::Short) && !holds.has_shard(7));
         assert!(holds.park(holds.changes(), &waker).is_pending());
         // The next script of the turn.
         holds.note(3, Hold::All);

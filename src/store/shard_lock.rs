@@ -1,4 +1,4 @@
-//! The lock of a shard: one byte, taken by one atomic exchange and released by a plain store.
+//! The lock of a shard: the number of its holder, taken by one atomic exchange and released by a plain store.
 //!
 //! A general mutex releases with a second atomic exchange, to learn whether a thread sleeps.  Shards are locked three
 //! times per command, held for well under a microsecond, and there are far more of them than threads, so threads do not
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lock_api::{GuardNoSend, RawMutex};
 
-use crate::sync::{AtomicBool, Ordering, nap, spin_loop, yield_now};
+use crate::sync::{AtomicU16, Ordering, nap, spin_loop, yield_now};
 
 /// Looks at a taken lock before another thread is let run: about as long as an ordinary command holds it.
 const SPINS: usize = 64;
@@ -26,17 +26,39 @@ pub(super) type Mutex<T> = lock_api::Mutex<ShardLock, T>;
 /// The guard of such a mutex.
 pub(super) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, ShardLock, T>;
 
-/// See the module's text.
-pub(super) struct ShardLock {
-    taken: AtomicBool,
+/// Who holds a lock, so that those who find it taken can tell whether they wait for something long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Holder(u16);
+
+impl Holder {
+    /// Nobody.
+    pub(super) const NOBODY: Holder = Holder(0);
+
+    /// Somebody who does not say.
+    pub(super) const UNNAMED: Holder = Holder(1);
+
+    /// The thread of a slot at the gate.
+    pub(super) fn of_slot(slot: usize) -> Holder {
+        u16::try_from(slot + 2).map_or(Holder::UNNAMED, Holder)
+    }
+
+    /// The slot, if it is known.
+    pub(super) fn slot(self) -> Option<usize> {
+        usize::from(self.0).checked_sub(2)
+    }
 }
 
-// SAFETY: `lock` and `try_lock` return (with true) only after this thread has changed `taken` from false to true, and
+/// See the module's text.
+pub(super) struct ShardLock {
+    holder: AtomicU16,
+}
+
+// SAFETY: `lock` and `try_lock` return (with true) only after this thread has changed `holder` from nobody to somebody, and
 // only `unlock`, which the holder calls, changes it back; acquire and release order what happens between.
 unsafe impl RawMutex for ShardLock {
     type GuardMarker = GuardNoSend;
 
-    const INIT: ShardLock = ShardLock { taken: AtomicBool::new(false) };
+    const INIT: ShardLock = ShardLock { holder: AtomicU16::new(Holder::NOBODY.0) };
 
     fn lock(&self) {
         if !self.try_lock() {
@@ -45,23 +67,49 @@ unsafe impl RawMutex for ShardLock {
     }
 
     fn try_lock(&self) -> bool {
-        !self.taken.swap(true, Ordering::Acquire)
+        self.take(Holder::UNNAMED)
     }
 
     unsafe fn unlock(&self) {
-        self.taken.store(false, Ordering::Release);
+        self.holder.store(Holder::NOBODY.0, Ordering::Release);
     }
 
     fn is_locked(&self) -> bool {
-        self.taken.load(Ordering::Relaxed)
+        self.holder() != Holder::NOBODY
     }
 }
 
 impl ShardLock {
+    #[inline]
+    fn take(&self, holder: Holder) -> bool {
+        let taken =
+            self.holder.compare_exchange(Holder::NOBODY.0, holder.0, Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok()
+    }
+
+    fn holder(&self) -> Holder {
+        Holder(self.holder.load(Ordering::Relaxed))
+    }
+
     #[cold]
     fn lock_slowly(&self) {
-        wait(|| !self.taken.load(Ordering::Relaxed) && self.try_lock(), |_| false);
+        wait(|| !self.is_locked() && self.try_lock(), |_| false);
     }
+}
+
+/// Locks a shard for this holder if that is possible at once.
+#[inline]
+pub(super) fn try_lock<T>(mutex: &Mutex<T>, holder: Holder) -> Option<MutexGuard<'_, T>> {
+    // SAFETY: the lock is not released through this reference.
+    let lock = unsafe { mutex.raw() };
+    // SAFETY: this thread has taken the lock, and has no other guard of it.
+    lock.take(holder).then(|| unsafe { mutex.make_guard_unchecked() })
+}
+
+/// Who holds a shard just now.
+pub(super) fn holder<T>(mutex: &Mutex<T>) -> Holder {
+    // SAFETY: as above.
+    unsafe { mutex.raw() }.holder()
 }
 
 /// How a wait goes.
@@ -78,11 +126,12 @@ pub(super) enum Wait {
 #[cold]
 pub(super) fn lock_unless<T>(
     mutex: &Mutex<T>,
+    holder: Holder,
     is_hopeless: impl Fn(Wait) -> bool,
 ) -> Option<MutexGuard<'_, T>> {
     let mut locked = None;
     let lock = || {
-        locked = if mutex.is_locked() { None } else { mutex.try_lock() };
+        locked = if mutex.is_locked() { None } else { try_lock(mutex, holder) };
         locked.is_some()
     };
     wait(lock, is_hopeless);

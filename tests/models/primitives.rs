@@ -7,42 +7,42 @@ pub(crate) mod sync {
     use std::time::Duration;
 
     pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::atomic::AtomicU64;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64};
     pub(crate) use loom::thread::yield_now;
     pub(crate) use std::sync::atomic::Ordering;
 
-    /// A flag.  loom's can only be made while a model runs and locks are made in constants, so this one is made when it
-    /// is first used, which a model does before it starts threads.
-    pub(crate) struct AtomicBool {
-        initial: bool,
-        flag: OnceLock<loom::sync::atomic::AtomicBool>,
+    /// A number.  loom's can only be made while a model runs and locks are made in constants, so this one is made when it is first
+    /// used, which a model does before it starts threads.
+    pub(crate) struct AtomicU16 {
+        initial: u16,
+        number: OnceLock<loom::sync::atomic::AtomicU16>,
     }
 
-    impl AtomicBool {
-        pub(crate) const fn new(initial: bool) -> AtomicBool {
-            AtomicBool { initial, flag: OnceLock::new() }
+    impl AtomicU16 {
+        pub(crate) const fn new(initial: u16) -> AtomicU16 {
+            AtomicU16 { initial, number: OnceLock::new() }
         }
 
-        fn flag(&self) -> &loom::sync::atomic::AtomicBool {
-            self.flag.get_or_init(|| loom::sync::atomic::AtomicBool::new(self.initial))
+        fn number(&self) -> &loom::sync::atomic::AtomicU16 {
+            self.number.get_or_init(|| loom::sync::atomic::AtomicU16::new(self.initial))
         }
 
-        pub(crate) fn load(&self, ordering: Ordering) -> bool {
-            self.flag().load(ordering)
+        pub(crate) fn load(&self, ordering: Ordering) -> u16 {
+            self.number().load(ordering)
         }
 
-        pub(crate) fn store(&self, value: bool, ordering: Ordering) {
-            self.flag().store(value, ordering);
+        pub(crate) fn store(&self, value: u16, ordering: Ordering) {
+            self.number().store(value, ordering);
         }
 
-        pub(crate) fn swap(&self, value: bool, ordering: Ordering) -> bool {
-            if ordering == Ordering::Acquire {
-                // One that changes nothing is then no more than a load.  loom would let it come after a later plain
-                // store, and a waiter that spins would wait for ever.
-                let changed = self.flag().compare_exchange(!value, value, ordering, Ordering::Relaxed);
-                return if changed.is_ok() { !value } else { value };
-            }
-            self.flag().swap(value, ordering)
+        pub(crate) fn compare_exchange(
+            &self,
+            current: u16,
+            new: u16,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u16, u16> {
+            self.number().compare_exchange(current, new, success, failure)
         }
     }
 

@@ -27,6 +27,9 @@ const MAY_WRITE: Flags = Flags::WRITE.union(Flags::RUNS_SCRIPT);
 /// The flags of commands that need more than the shards of their keys, or may.
 const LOOKS_FURTHER: Flags = Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE).union(Flags::SELF_LOCKING);
 
+/// The thread is not inside and has not tried to be, so nobody asks for the reason.
+const OUTSIDE: Result<Entered<'static>, HeldForLong> = Err(HeldForLong::ByScript);
+
 /// See the module's text.
 pub(super) struct BatchExecutor<'t, 's> {
     /// The call of the command that runs, or ran last: its request and row change, all else is the batch's.
@@ -59,7 +62,8 @@ pub(super) fn enter<'s>(
     // The time is read inside: entering may have taken long.
     let gate = services.store.gate().enter_unless_held(workspace.slot, patience);
     let now = services.clock.now();
-    let mut keyspace = Keyspace::new(&services.store, now, access(&workspace.settings, now, leaves_traces));
+    let access = access(&workspace.settings, now, leaves_traces);
+    let mut keyspace = Keyspace::new(&services.store, now, access).of_slot(workspace.slot);
     keyspace.patience = patience;
     (gate, keyspace)
 }
@@ -176,7 +180,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             Replies::On => false,
             Replies::Off | Replies::SkipNext => true,
             // The reply to skip may not have come yet.
-            Replies::SkipThis => !matches!(self.call.continuation.flow, Flow::Wait | Flow::HeldUp),
+            Replies::SkipThis => !matches!(self.call.continuation.flow, Flow::Wait | Flow::HeldUp { .. }),
         };
         if is_unwanted {
             self.call.output.truncate(before);
@@ -199,10 +203,10 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             }
             return self.refuse_request(None, unknown::command(arguments));
         };
-        if let Err(HeldForLong::ByCommand) = self.gate
+        if let Err(HeldForLong::ByCommand { seen }) = self.gate
             && !row.command.flags.contains(Flags::ALLOW_BUSY)
         {
-            self.call.continuation.flow = Flow::HeldUp;
+            self.call.continuation.flow = Flow::HeldUp { seen };
             return;
         }
         if let Err(refusal) = self.check(row, arguments) {
@@ -407,15 +411,10 @@ impl<'t, 's> BatchExecutor<'t, 's> {
 
     /// Whether nothing is held for long that a command meets which looks at all shards one after the other.
     fn may_walk(&self) -> Result<(), HeldForLong> {
-        let holds = self.call.keyspace.store().holds();
         if !self.call.row.command.flags.contains(Flags::WALKING) {
             return Ok(());
         }
-        if !holds.is_empty() {
-            return Err(HeldForLong::ByScript);
-        }
-        let waits = self.call.keyspace.patience == Patience::Commands || !holds.has_turns();
-        if waits { Ok(()) } else { Err(HeldForLong::ByCommand) }
+        self.call.keyspace.store().holds().is_free_to_walk(self.call.keyspace.patience)
     }
 
     /// Does not run the command, since something that it needs is held for long: it is refused, or run again later.
@@ -423,7 +422,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
     fn hold_up(&mut self, reason: HeldForLong) {
         match reason {
             HeldForLong::ByScript => self.refuse_busy(),
-            HeldForLong::ByCommand => self.call.continuation.flow = Flow::HeldUp,
+            HeldForLong::ByCommand { seen } => self.call.continuation.flow = Flow::HeldUp { seen },
         }
     }
 
@@ -450,7 +449,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
     #[inline(never)]
     pub(super) fn exclusively(&mut self, run: impl FnOnce(&mut Self)) {
         let (gate, clock) = (self.call.services.store.gate(), &self.call.services.clock);
-        self.gate = Err(HeldForLong::ByCommand);
+        self.gate = OUTSIDE;
         let patience = self.call.keyspace.patience;
         let exclusive = gate.enter_exclusive(patience);
         self.call.keyspace.set_now(clock.now());
@@ -535,7 +534,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         keyspace.unlock();
         services.settle(*slot, keyspace);
         keyspace.free_discarded();
-        self.gate = Err(HeldForLong::ByCommand);
+        self.gate = OUTSIDE;
         if let Some(client) = &self.client {
             let (shared, resp) = (&client.shared, client.resp());
             shared.last_active.store(keyspace.now().millis(), Relaxed);

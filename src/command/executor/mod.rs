@@ -229,7 +229,7 @@ impl Executor {
                 return Ran { done: 0, flow: Flow::Continue };
             }
             let flow = self.run_one(caller, Some(client), requests.arguments(0, buffer), output);
-            return Ran { done: usize::from(flow != Flow::HeldUp), flow };
+            return Ran { done: usize::from(!flow.is_held_up()), flow };
         }
         let Executor { services, workspace, .. } = self;
         let mut found = SmallVec::new();
@@ -248,7 +248,7 @@ impl Executor {
                 asked_for = lookup::prefetch_parts(&services.store, requests, buffer, &found, done);
             }
             batch.run(arguments, &found[done]);
-            done += usize::from(batch.flow() != Flow::HeldUp);
+            done += usize::from(!batch.flow().is_held_up());
         }
         Ran { done, flow: batch.finish() }
     }

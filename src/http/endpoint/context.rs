@@ -191,7 +191,7 @@ impl Context {
         let now = services.clock.now();
         let access = AccessContext::of(&services.settings.current(), now);
         let mut visit = Visit {
-            keyspace: Keyspace::new(&services.store, now, access),
+            keyspace: Keyspace::new(&services.store, now, access).of_slot(self.0.slot),
             random: &mut random,
             effects: &mut effects,
             services,
