@@ -48,6 +48,7 @@ struct State {
 pub(super) struct Place {
     /// The thread's number at the gate.
     slot: usize,
+    holds: Arc<LongHolds>,
     event_loop: AtomicCell<Option<Box<EventLoop>>>,
     /// The turns that have begun, twice, less one while one lasts.
     turns: AtomicU64,
@@ -67,8 +68,8 @@ pub(super) struct Relieved {
 }
 
 impl Place {
-    fn new(slot: usize) -> Place {
-        Place { slot, event_loop: AtomicCell::new(None), turns: AtomicU64::new(0) }
+    fn new(slot: usize, holds: &Arc<LongHolds>) -> Place {
+        Place { slot, holds: Arc::clone(holds), event_loop: AtomicCell::new(None), turns: AtomicU64::new(0) }
     }
 
     /// Leaves the loop here: a turn begins.
@@ -81,7 +82,10 @@ impl Place {
     /// Takes the loop at the end of the turn; none if another thread has it.
     pub(super) fn take(&self) -> Option<Box<EventLoop>> {
         self.turns.store(self.turns.load(Relaxed) + 1, Relaxed);
-        self.event_loop.take()
+        let event_loop = self.event_loop.take()?;
+        // Somebody may have noted the turn who waited for what it held, while the other thread was away.
+        self.holds.end_turn(self.slot);
+        Some(event_loop)
     }
 }
 
@@ -105,7 +109,7 @@ impl Berth {
     /// The berth of a worker whose threads have these numbers at the gate, where `holds` says what is held for long.
     pub(super) fn new(slots: [usize; THREADS], holds: Arc<LongHolds>) -> Berth {
         holds.add_worker(slots);
-        let places = slots.map(|slot| CachePadded::new(Place::new(slot)));
+        let places = slots.map(|slot| CachePadded::new(Place::new(slot, &holds)));
         Berth { state: Mutex::default(), changed: Condvar::default(), places, holds }
     }
 

@@ -234,10 +234,24 @@ impl Store {
     fn is_in_long_turn(&self, cell: &ShardCell, asker: Option<usize>, wait: Wait) -> bool {
         let holder = shard_lock::holder(&cell.shard);
         match holder.slot() {
-            Some(slot) => self.holds().is_in_long_turn(slot, asker, wait),
+            Some(slot) if self.holds().is_in_long_turn(slot, asker) => true,
+            Some(slot) => wait == Wait::Long && self.note_unwatched(slot, cell),
             // Only the wait shows whether it may be one of those who take long.
             None => holder != Holder::NOBODY && wait == Wait::Long && self.holds().has_turns(),
         }
+    }
+
+    /// Notes that the thread of a slot is at something long if nobody watches over it, since somebody has waited for this shard for
+    /// long; false if it has let go of that.
+    fn note_unwatched(&self, slot: usize, cell: &ShardCell) -> bool {
+        if !self.holds().note_unwatched(slot) {
+            return false;
+        }
+        let lasts = shard_lock::holder(&cell.shard).slot() == Some(slot);
+        if !lasts {
+            self.holds().forget_turn(slot);
+        }
+        lasts
     }
 
     /// Locks a shard if that is possible at once.
@@ -555,6 +569,16 @@ mod tests {
         drop((held, other));
         assert_eq!(lock_elsewhere(), Ok(()), "the turn lasts, and has it no more");
         assert!(!is_in_long_turn(unnamed, Wait::Long), "nobody has it");
+        // Nobody watches over this one, so whoever waits notes it.
+        store.holds().add_unwatched(2);
+        let held = lock_as(2, short);
+        assert!(!is_in_long_turn(short, Wait::Short));
+        assert!(is_in_long_turn(short, Wait::Long) && is_in_long_turn(short, Wait::Short));
+        drop(held);
+        store.holds().end_turn(2);
+        assert!(!store.note_unwatched(2, store.cell(short)), "it has just let go");
+        let _held = lock_as(2, long);
+        assert!(!is_in_long_turn(long, Wait::Short), "it was forgotten");
     }
 
     #[test]

@@ -6,12 +6,15 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 use std::task::{Poll, Waker};
 
 use smallvec::SmallVec;
 
-use super::shard_lock::Wait;
 use crate::lock_order::{Mutex, MutexGuard, rank};
 
 /// Shards that a script holds before the list of them moves to the heap.
@@ -74,6 +77,8 @@ struct Holders {
     turns: Vec<usize>,
     /// The slots of the threads of each worker.
     workers: Vec<[usize; 2]>,
+    /// The slots of threads that nobody ever watches over.
+    unwatched: Vec<usize>,
     /// Those who wait for a change, by what tells their wakers apart.
     parked: HashMap<(usize, usize), Waker>,
 }
@@ -88,6 +93,11 @@ impl Holders {
         self.turns.contains(&slot) || self.scripts.iter().any(|(holder, _)| *holder == slot)
     }
 
+    /// Whether nobody watches over the thread of a slot just now.
+    fn leave_unwatched(&self, slot: usize) -> bool {
+        self.unwatched.contains(&slot) || self.partner(slot).is_some_and(|partner| self.have(partner))
+    }
+
     /// The other thread of the worker that a slot belongs to.
     fn partner(&self, slot: usize) -> Option<usize> {
         let worker = self.workers.iter().find(|worker| worker.contains(&slot));
@@ -99,6 +109,11 @@ impl LongHolds {
     /// The threads of these slots belong to one worker: while one of them is at something long, nobody watches over the other one.
     pub fn add_worker(&self, slots: [usize; 2]) {
         self.holders.lock().workers.push(slots);
+    }
+
+    /// Nobody ever watches over the thread of a slot.
+    pub fn add_unwatched(&self, slot: usize) {
+        self.holders.lock().unwatched.push(slot);
     }
 
     /// Notes what the script on the thread of a slot holds.
@@ -134,6 +149,29 @@ impl LongHolds {
         let mut holders = self.holders.lock();
         holders.turns.retain(|holder| *holder != slot);
         self.count_and_wake(holders);
+    }
+
+    /// Notes that the thread of a slot is at a turn that takes long if nobody watches over it: for one who has waited long.  The turn
+    /// may have ended, so whoever notes it looks once more, and forgets it if so.  False if nothing is noted.
+    pub(super) fn note_unwatched(&self, slot: usize) -> bool {
+        let mut holders = self.holders.lock();
+        if holders.have(slot) || !holders.leave_unwatched(slot) {
+            return false;
+        }
+        holders.turns.push(slot);
+        self.count(&holders);
+        drop(holders);
+        // Either the look that follows finds that the lock was let go of, or `end_turn` finds the note.
+        fence(SeqCst);
+        true
+    }
+
+    /// The turn of a thread has ended, which nobody has taken anything over from, and all that it held is let go of.
+    pub fn end_turn(&self, slot: usize) {
+        fence(SeqCst);
+        if self.has_turns() && self.holders.lock().turns.contains(&slot) {
+            self.forget_turn(slot);
+        }
     }
 
     /// The changes so far, for [`LongHolds::park`].
@@ -187,15 +225,15 @@ impl LongHolds {
         self.has(|holder, hold| holder == slot || matches!(hold, Hold::All))
     }
 
-    /// Whether a turn that takes long has the lock which the thread of a slot holds and `asker` waits for.  Of a thread that nobody
-    /// watches over only a long wait shows that; but if it is the asker whose wait keeps it unwatched, the two wait for each other.
-    pub(super) fn is_in_long_turn(&self, slot: usize, asker: Option<usize>, wait: Wait) -> bool {
+    /// Whether the thread of a slot, which holds what `asker` waits for, is at a turn that takes long; or at one that nobody watches
+    /// over because of the asker, so that the two wait for each other.
+    pub(super) fn is_in_long_turn(&self, slot: usize, asker: Option<usize>) -> bool {
         if self.is_empty() && !self.has_turns() {
             return false;
         }
         let holders = self.holders.lock();
-        let is_unwatched = |partner| holders.have(partner) && (wait == Wait::Long || asker == Some(partner));
-        holders.turns.contains(&slot) || holders.partner(slot).is_some_and(is_unwatched)
+        let waits_for_asker = |partner| asker == Some(partner) && holders.have(partner);
+        holders.turns.contains(&slot) || holders.partner(slot).is_some_and(waits_for_asker)
     }
 
     /// Whether nothing is held for longer than `patience` lasts, for one who looks at everything.
@@ -333,7 +371,7 @@ mod tests {
         holds.note_turn(3);
         holds.note_turn(4);
         let inquiry = Inquiry::new(&holds, Patience::Nobody);
-        let ask = || inquiry.is_hopeless(|_| false, |holds| holds.is_in_long_turn(3, None, Wait::Short));
+        let ask = || inquiry.is_hopeless(|_| false, |holds| holds.is_in_long_turn(3, None));
         assert!(!ask(), "no attempt has followed");
         holds.forget_turn(4);
         assert!(ask());
@@ -351,28 +389,33 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_nobody_watches_over_is_taken_to_be_at_something_long_once_the_wait_is_long() {
+    fn the_turn_of_a_thread_that_nobody_watches_over_is_noted_by_one_who_waits() {
         let holds = LongHolds::default();
         holds.add_worker([0, 4]);
         holds.add_worker([1, 5]);
-        let is_long = |slot, asker, wait| holds.is_in_long_turn(slot, Some(asker), wait);
-        assert!(!is_long(4, 1, Wait::Long), "nothing takes long");
-        holds.note_turn(0);
-        for _ in 0..2 {
-            for (slot, wait, expected) in [
-                (4, Wait::Short, false),
-                (4, Wait::Long, true),
-                (1, Wait::Long, false),
-                (5, Wait::Long, false),
-                (9, Wait::Long, false),
-            ] {
-                assert_eq!(is_long(slot, 1, wait), expected, "thread {slot}, {wait:?}");
-            }
-            assert!(is_long(4, 0, Wait::Short), "the thread that waits is the one that would watch");
-            holds.note(0, Hold::Shards(smallvec![7]));
+        holds.add_unwatched(2);
+        let noted =
+            || [0, 1, 2, 4, 5].into_iter().filter(|slot| holds.note_unwatched(*slot)).collect::<Vec<_>>();
+        assert_eq!(noted(), [2], "nobody ever watches over this one");
+        assert!(noted().is_empty(), "it is noted");
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(holds.park(holds.changes(), &waker).is_pending());
+        holds.end_turn(1);
+        assert_eq!(woken.0.load(Relaxed), 0, "it was not noted");
+        holds.end_turn(2);
+        assert_eq!(woken.0.load(Relaxed), 1);
+        for note in [(|holds| holds.note_turn(0)) as fn(&LongHolds), |holds| holds.note(0, Hold::All)] {
+            note(&holds);
+            assert_eq!(noted(), [2, 4], "who would watch over it is at something long");
+            assert!(holds.is_in_long_turn(4, Some(1)));
+            holds.end_turn(4);
+            holds.end_turn(2);
+            assert!(!holds.is_in_long_turn(4, Some(1)));
+            assert!(holds.is_in_long_turn(4, Some(0)), "the one who waits would watch over it");
         }
         holds.forget(0, Turn::Ends);
-        assert!(!is_long(4, 1, Wait::Long));
+        assert!(!holds.is_in_long_turn(4, Some(0)));
     }
 
     #[test]
@@ -406,7 +449,7 @@ mod tests {
         holds.note(3, Hold::Shards(smallvec![7]));
         holds.forget(3, Turn::Lasts);
         assert!(holds.is_empty() && holds.has_turns());
-        assert!(holds.is_in_long_turn(3, None, Wait::Short) && !holds.has_shard(7));
+        assert!(holds.is_in_long_turn(3, None) && !holds.has_shard(7));
         assert!(holds.park(holds.changes(), &waker).is_pending());
         // The next script of the turn.
         holds.note(3, Hold::All);

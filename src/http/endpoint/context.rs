@@ -59,6 +59,7 @@ impl<'s> Visit<'_, 's> {
 impl Context {
     /// The context of the thread that has this slot at the gate; `stopping` is cancelled when the server stops.
     pub fn new(services: Arc<Services>, slot: usize, random: Random, stopping: CancellationToken) -> Context {
+        services.store.holds().add_unwatched(slot);
         Context(Arc::new(Inner { services, slot, random: Mutex::new(random), stopping }))
     }
 
@@ -86,6 +87,11 @@ impl Context {
     pub fn draw(&self) -> u128 {
         let mut random = self.0.random.lock();
         u128::from(random.draw()) << 64 | u128::from(random.draw())
+    }
+
+    /// Wakes those who wait for what the thread held until now.  To be called after each visit that may have been long.
+    pub fn end_turn(&self) {
+        self.0.services.store.holds().end_turn(self.0.slot);
     }
 
     /// The executor of one request's commands on this thread.  It enters the gate itself.
@@ -202,6 +208,7 @@ impl Context {
         services.key_waiters.serve(&mut visit.keyspace);
         services.settle(self.0.slot, &mut visit.keyspace);
         drop((gate, random));
+        self.end_turn();
         services.fan_out.deliver(&mut effects);
         result
     }

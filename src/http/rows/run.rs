@@ -124,6 +124,7 @@ impl Run {
         }
         let mut output = Output::new();
         let flow = self.executor.run_transaction(&mut self.caller, commands, &mut output);
+        self.context.end_turn();
         self.keep(output, flow);
         let mut outcomes = self.settle().await?;
         Ok(outcomes.pop().unwrap_or_else(|| Outcome::Refused(Refused::new("ERR there is no command"))))
@@ -144,6 +145,7 @@ impl Run {
         }
         let mut output = Output::new();
         let flow = self.executor.run(&mut self.caller, arguments, &mut output);
+        self.context.end_turn();
         if flow == Flow::Wait {
             self.blocked = self.executor.take_blocked();
             self.wait(&mut output).await?;
