@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::executor::Queue;
-use super::{Caller, CallerState};
+use super::{Caller, CallerState, KeyWaiters};
 use crate::client::{ClientFlags, RespFacts, SharedClient};
 use crate::delivery::{Effects, FanOut, Subscriptions};
 use crate::store::{Keyspace, ShardId, Store, WatchFlag};
@@ -85,10 +85,11 @@ impl Client {
         state
     }
 
-    /// Ends the transaction and the watches, locking the shards of watched keys one by one.
-    pub fn forget_transaction(&mut self, keyspace: &mut Keyspace<'_>) {
+    /// Ends the transaction and the watches, locking the shards of watched keys one by one; those that are held for long are left to
+    /// `waiters`.
+    pub fn forget_transaction(&mut self, keyspace: &mut Keyspace<'_>, waiters: &KeyWaiters) {
         if let Some(transaction) = self.take_transaction() {
-            transaction.end_watches(keyspace);
+            waiters.end_watches(transaction, keyspace);
         }
     }
 
@@ -142,11 +143,14 @@ impl Transaction {
         self.watched.iter().map(|(database, key)| (shard_of(*database, key), &**key)).collect()
     }
 
-    /// Ends the watches, locking the shards of watched keys one by one.
-    pub fn end_watches(&self, keyspace: &mut Keyspace<'_>) {
-        for (id, key) in self.watched_shards(keyspace.store()) {
-            // A watch that stays does no harm: nobody looks at it any more.
-            keyspace.with_shard_unless_held(id, |shard| shard.unwatch(key, &self.changed));
-        }
+    /// Ends the watches, locking the shards of watched keys one by one; false if some are left, whose shards are held for long.
+    pub(super) fn end_watches(&mut self, keyspace: &mut Keyspace<'_>) -> bool {
+        let Transaction { watched, changed, .. } = self;
+        watched.retain(|(database, key)| {
+            let store = keyspace.store();
+            let id = store.shard_of(*database, store.key(key).hash);
+            keyspace.with_shard_unless_held(id, |shard| shard.unwatch(key, changed)).is_err()
+        });
+        watched.is_empty()
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn quit(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 
 /// RESET.  The name and version of the client's library stay: it is still the same library.
 pub(super) fn reset(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
-    call.client.forget_transaction(call.data.keyspace);
+    call.client.forget_transaction(call.data.keyspace, &call.data.services.key_waiters);
     call.client.forget_subscriptions(&call.data.services.fan_out, call.data.effects);
     monitor::stop(call);
     // Earlier messages must not follow the reply: the client reads plain replies from there on.

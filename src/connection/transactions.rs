@@ -99,7 +99,7 @@ fn exec(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
             call.services.metrics.thread(call.slot).command(call.row.id).calls.take_back();
             return Ok(());
         }
-        call.client.forget_transaction(call.data.keyspace);
+        call.client.forget_transaction(call.data.keyspace, &call.data.services.key_waiters);
         return Err(discarded(&call.data.services.busy()));
     }
     call.client.clear_transaction_marks();
@@ -135,7 +135,7 @@ fn discard(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     if !call.client.in_transaction() {
         return Err(Refusal::new("ERR DISCARD without MULTI"));
     }
-    call.client.forget_transaction(call.data.keyspace);
+    call.client.forget_transaction(call.data.keyspace, &call.data.services.key_waiters);
     call.output.ok();
     Ok(())
 }
@@ -170,7 +170,7 @@ fn watch(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 fn unwatch(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     // Queued in a transaction it has nothing left to do: EXEC has ended the watches.
     if !call.client.in_transaction() {
-        call.client.forget_transaction(call.data.keyspace);
+        call.client.forget_transaction(call.data.keyspace, &call.data.services.key_waiters);
     }
     call.output.ok();
     Ok(())

@@ -263,12 +263,19 @@ impl<'s> Keyspace<'s> {
     }
 
     /// The same as [`Keyspace::with_shard`], unless the shard is held for long.
-    pub fn with_shard_unless_held(&mut self, id: ShardId, visit: impl FnOnce(&mut Shard)) {
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn with_shard_unless_held<R>(
+        &mut self,
+        id: ShardId,
+        visit: impl FnOnce(&mut Shard) -> R,
+    ) -> Result<R, HeldForLong> {
         debug_assert!(self.held.is_empty());
-        if let Ok(mut guard) = self.store.lock_unless_held(id, Patience::Nobody) {
-            visit(guard.shard());
-            guard.unlock_into(&mut self.released);
-        }
+        let mut guard = self.store.lock_unless_held(id, Patience::Nobody)?;
+        let result = visit(guard.shard());
+        guard.unlock_into(&mut self.released);
+        Ok(result)
     }
 
     /// Runs `visit` with one shard, locked for that time; nothing else may be held.

@@ -130,10 +130,49 @@ fn the_watches_of_a_client_that_leaves_end_once_the_store_is_free() {
     });
     client.executor.end_postponed();
     assert!(!services.key_waiters.has_postponed());
-    let shard = services.store.shard_of(0, services.store.key(b"k").hash);
+    assert!(!has_interests(&services, b"k"));
+}
+
+/// A view of the store that has the shard of a key locked.
+fn locked<'s>(services: &'s Services, key: &[u8]) -> Keyspace<'s> {
+    let shard = services.store.shard_of(0, services.store.key(key).hash);
     let now = services.clock.now();
     let mut keyspace =
         Keyspace::new(&services.store, now, AccessContext::of(&services.settings.current(), now));
     keyspace.lock_one_unless_held(shard).expect("nobody has it");
-    assert!(!keyspace.has_interests());
+    keyspace
+}
+
+/// Whether a client watches or waits for a key in the shard of this one.
+fn has_interests(services: &Services, key: &[u8]) -> bool {
+    locked(services, key).has_interests()
+}
+
+#[test]
+fn watches_of_what_a_script_holds_end_once_it_lets_go() {
+    let services = services(still());
+    let mut client = Connected::new(&services);
+    assert_eq!(client.say("WATCH k other").1, "+OK");
+    let (is_there, there) = channel();
+    let (may_leave, leave) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let leave = leave;
+            let keyspace = locked(&services, b"k");
+            services.store.holds().note(ALONE, keyspace.hold());
+            is_there.send(()).expect("the test waits");
+            // Until the other end is dropped.
+            let _ = leave.recv();
+            drop(keyspace);
+            services.store.holds().forget(ALONE, Turn::Ends);
+        });
+        there.recv().expect("nobody else has it");
+        assert_eq!(client.say("UNWATCH").1, "+OK");
+        assert!(!has_interests(&services, b"other"));
+        client.executor.end_postponed();
+        assert!(services.key_waiters.has_postponed(), "the script has it still");
+        drop(may_leave);
+    });
+    client.executor.end_postponed();
+    assert!(!services.key_waiters.has_postponed() && !has_interests(&services, b"k"));
 }

@@ -280,7 +280,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
     fn refuse_request(&mut self, row: Option<&Row>, mut refusal: Refusal) {
         if let Some(client) = &mut self.client {
             if row.is_some_and(|row| row.command.flags.contains(Flags::RUNS_QUEUE)) {
-                client.forget_transaction(self.call.keyspace);
+                client.forget_transaction(self.call.keyspace, &self.call.services.key_waiters);
                 refusal = transaction::discarded(&refusal);
             } else if client.in_transaction()
                 && let Some(transaction) = &mut client.transaction

@@ -28,7 +28,7 @@ use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Arguments, Batch, Output, OwnedArguments};
 use smallvec::SmallVec;
 
-use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, KeyWaiters, Services};
+use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
 use crate::clock::Now;
 use crate::delivery::{Effects, Slowed};
 use crate::random::Random;
@@ -373,12 +373,14 @@ impl Executor {
     /// Ends the transaction of a client that has gone, and all that it holds in services.  Somebody who keeps this thread from the
     /// store for long is not waited for.
     pub fn disconnect(&mut self, client: &mut Client) {
-        if let Some(transaction) = client.take_transaction()
-            && self.visit(|_, keyspace, _| transaction.end_watches(keyspace)).is_none()
-        {
-            let end_watches =
-                move |_: &KeyWaiters, keyspace: &mut Keyspace<'_>| transaction.end_watches(keyspace);
-            self.services.key_waiters.postpone(Box::new(end_watches));
+        let mut transaction = client.take_transaction();
+        if transaction.is_some() {
+            self.visit(|services, keyspace, _| {
+                transaction.take().map(|transaction| services.key_waiters.end_watches(transaction, keyspace))
+            });
+        }
+        if let Some(transaction) = transaction {
+            self.services.key_waiters.postpone_watches(transaction);
         }
         let Executor { services, workspace, .. } = self;
         let now = services.clock.now();

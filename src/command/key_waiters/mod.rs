@@ -18,8 +18,9 @@ use std::sync::atomic::AtomicUsize;
 
 use foldhash::fast::RandomState;
 
+use super::Transaction;
 use crate::lock_order::{Mutex, rank};
-use crate::store::{Key, Keyspace, ReadyKey, ValueType, WaiterId};
+use crate::store::{Key, Keyspace, ReadyKey, Shard, ValueType, WaiterId};
 use further::FurtherKeys;
 pub use further::{FURTHER_KEYS_MAX, NotLocked, PlacedKey};
 
@@ -211,6 +212,18 @@ impl KeyWaiters {
         self.postponed.lock().push(work);
     }
 
+    /// Ends the watches of a transaction, of keys whose shards are held for long later.
+    pub(super) fn end_watches(&self, mut transaction: Box<Transaction>, keyspace: &mut Keyspace<'_>) {
+        if !transaction.end_watches(keyspace) {
+            self.postpone_watches(transaction);
+        }
+    }
+
+    /// Leaves all of them to [`KeyWaiters::do_postponed`].
+    pub(super) fn postpone_watches(&self, transaction: Box<Transaction>) {
+        self.postpone(Box::new(move |waiters, keyspace| waiters.end_watches(transaction, keyspace)));
+    }
+
     /// Whether [`KeyWaiters::do_postponed`] has something to try.
     pub fn has_postponed(&self) -> bool {
         !self.postponed.lock().is_empty()
@@ -276,9 +289,9 @@ impl Registered {
         let (store, database) = (keyspace.store(), self.database);
         for key in &self.wait.keys {
             let shard = store.shard_of(database, store.key(key).hash);
+            let end = |shard: &mut Shard| shard.end_wait(key, self.wait.value_type, self.id);
             // An interest that stays goes when it is met.
-            keyspace
-                .with_shard_unless_held(shard, |shard| shard.end_wait(key, self.wait.value_type, self.id));
+            let _ = keyspace.with_shard_unless_held(shard, end);
         }
     }
 }
