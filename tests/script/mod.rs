@@ -5,6 +5,7 @@ mod answers;
 mod budgets;
 mod busy;
 mod calls;
+mod deep;
 mod functions;
 mod fuzzing;
 mod isolation;

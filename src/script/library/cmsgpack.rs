@@ -303,7 +303,16 @@ impl Unpacker<'_> {
 
     fn open(&self, open: &mut Vec<Open>, next: Open) -> mlua::Result<()> {
         if open.len() == UNPACKED_NESTING_MAX {
-            return Err(located(self.lua, "Too many nested data structures in input."));
+            // lua-cmsgpack asks for room on Lua's stack, for an array at its start and for a map at its first key.
+            return Err(located(
+                self.lua,
+                match next.place {
+                    Place::Index(_) => "stack overflow (in function mp_decode_to_lua_array)",
+                    Place::Key | Place::Value(_) => {
+                        "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)"
+                    }
+                },
+            ));
         }
         open.push(next);
         Ok(())

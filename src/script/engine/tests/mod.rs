@@ -46,12 +46,17 @@ fn engine() -> Engine {
 }
 
 fn run(engine: &mut Engine, text: &str, argument: &[u8]) -> Ended {
+    run_for(engine, text, argument, u64::MAX)
+}
+
+/// The same for so many milliseconds of a clock that stands still: none, and it is stopped at the first look.
+fn run_for(engine: &mut Engine, text: &str, argument: &[u8], limit: u64) -> Ended {
     let scripts = Scripts::new(Libraries::new(&Arc::default(), false));
     let script = Arc::new(scripts.read(text.as_bytes()).expect("it has no first line of its own"));
     engine.compile(&script).expect("it is Lua");
     let start = Now::at(Duration::ZERO, Duration::ZERO);
     let supervisor = Arc::new(Supervisor::new(Arc::new(Clock::manual(start)), Arc::<LongHolds>::default()));
-    let watch = Watch::new(&supervisor, Kind::Script, (0, Hold::All), (u64::MAX, u64::MAX), None);
+    let watch = Watch::new(&supervisor, Kind::Script, (0, Hold::All), (u64::MAX, limit), None);
     let limits = Limits { memory: 64 * 1024 * 1024, watch };
     let keys: [&[u8]; 0] = [];
     engine.run(Program::Script(&script), keys.into_iter(), [argument].into_iter(), limits, &mut Echo)
@@ -257,6 +262,47 @@ fn without_memory_calls_end_and_the_next_script_runs() {
             other => panic!("it has ended as {other:?}"),
         }
         assert_eq!(told(&mut engine, "return redis.call('count')"), ":1\r\n");
+    }
+}
+
+/// Scripts that are stopped, each in another place.
+const STOPPED: &[&str] = &[
+    "while true do end",
+    "while true do redis.call('count') end",
+    "while true do pcall(redis.call, 'count') end",
+    "while true do pcall(function() while true do end end) end",
+    "xpcall(function() error('x') end, function() while true do end end)",
+    "coroutine.wrap(function() while true do redis.pcall('count') end end)()",
+    "local function nest(n) coroutine.wrap(function() while true do nest(n) end end)() end nest(20)",
+    "return ('a'):rep(60):find(('a*'):rep(20) .. 'b')",
+    "return ('a'):rep(60):gsub(('a*'):rep(20) .. 'b', function() end)",
+    "for _ in ('a'):rep(60):gmatch(('a*'):rep(20) .. 'b') do end",
+    "return ('x'):rep(10000):gsub('x', function() return ('x'):rep(1000) end)",
+    "local t = {1} for _ = 1, 100 do t = {t, t} end return cjson.encode(t)",
+    "local t = {1} for _ = 1, 14 do t = {t, t, t} end return cmsgpack.pack(t)",
+    "return cmsgpack.unpack('\\220\\255\\255' .. ('\\1'):rep(65535))",
+    "return cjson.decode('[' .. ('1,'):rep(30000) .. '1]')",
+    "local t = {} for i = 1, 30000 do t[i] = i end table.sort(t, function(a, b) return a > b end)",
+    "local t = {} for i = 1, 30000 do t[i] = 'x' end return table.concat(t)",
+    "loadstring(('x = 1 '):rep(10000))",
+    "load(function() return 'x = 1 ' end)",
+    "redis.sha1hex(('x'):rep(1000000))",
+    "for _ = 1, 1000 do collectgarbage() end",
+    "local t = {} for i = 1, 10 do t[i] = t end return t",
+    "local t = {} for i = 1, 30000 do t['x' .. i] = i end return {map = t}",
+];
+
+/// What is not dropped on the way out of Lua is lost, which Valgrind shows.
+#[test]
+fn runs_are_stopped_wherever_they_are_and_nothing_is_lost() {
+    let mut engine = engine();
+    for script in STOPPED {
+        let ended = match run_for(&mut engine, script, b"", 0) {
+            Ended::Returned(version) => engine.answer(version, &mut Output::new()),
+            other => Some(other),
+        };
+        assert!(matches!(ended, Some(Ended::Stopped(Stop::TooLong, _))), "{script}: {ended:?}");
+        assert_eq!(told(&mut engine, "return redis.call('count')"), ":1\r\n", "{script}");
     }
 }
 
