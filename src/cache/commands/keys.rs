@@ -193,17 +193,20 @@ fn copy(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if database == call.keyspace.database && source.bytes == destination.bytes {
         return Err(Refusal::SAME_OBJECT);
     }
-    let Some(copied) = call.keyspace.read(&source).map(|entry| entry.copied_to(destination.bytes)) else {
+    if call.keyspace.read(&source).is_none() {
         call.output.integer(0);
         return Ok(());
-    };
-    let access = call.keyspace.access;
-    let shard = call.keyspace.shard_in(database, &destination);
-    let free = shard.read(&destination, &access).is_none() || replace;
-    if free {
-        shard.insert_entry(&destination, copied, &access);
     }
-    call.output.integer(i64::from(free));
+    let access = call.keyspace.access;
+    let is_taken = call.keyspace.shard_in(database, &destination).read(&destination, &access).is_some();
+    // A large value takes long to copy, so that is done only if the copy has a place.
+    let copied = (replace || !is_taken)
+        .then(|| call.keyspace.peek(&source).map(|entry| entry.copied_to(destination.bytes)))
+        .flatten();
+    call.output.integer(i64::from(copied.is_some()));
+    if let Some(copied) = copied {
+        call.keyspace.shard_in(database, &destination).insert_entry(&destination, copied, &access);
+    }
     Ok(())
 }
 
