@@ -221,8 +221,9 @@ impl Stream {
         let most = if timed == 0 { slot.messages_per_turn } else { timed.min(slot.messages_per_turn) };
         let is_more = !is_held_up && slot.consumer.deliver(&mut turn, most);
         slot.is_running = true;
-        let next = slot.consumer.next_action(now);
         let retry = is_held_up.then(|| now.after(PATIENCE).micros());
+        // The end of a pause that has come has been waited for, and what comes of it has to wait for the disk.
+        let next = slot.consumer.next_action(now).filter(|next| !is_held_up || *next > now.micros());
         let next = next.into_iter().chain(retry).min();
         self.hub.set_deadline((self.id, id), &mut slot.deadline, next, effects);
         self.hub.keep(self.id, slot.id, &wanted, keeping);

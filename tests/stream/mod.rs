@@ -2,12 +2,14 @@
 
 mod damage;
 mod files;
+mod idle;
 mod killed;
 mod order;
 mod pains;
 mod power;
 mod power_cuts;
 mod random;
+mod refused;
 mod restarts;
 mod settling;
 mod slowed;

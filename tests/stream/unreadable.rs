@@ -7,7 +7,7 @@ use crate::support::simulated_disk::Survival;
 /// When the second of three messages that are a second apart was stored, less half a second.
 const BEFORE_SECOND: &str = "2027-01-15T08:00:00.5Z";
 
-fn create_consumer(kept: &mut KeptStreams, members: &str) -> serde_json::Value {
+pub(super) fn create_consumer(kept: &mut KeptStreams, members: &str) -> serde_json::Value {
     let config = format!(r#"{{"durable_name":"C","ack_policy":"explicit"{members}}}"#);
     kept.json("CONSUMER.CREATE.S.C", &format!(r#"{{"stream_name":"S","config":{config}}}"#))
 }
@@ -19,12 +19,12 @@ fn pull(kept: &mut KeptStreams, batch: usize) -> Vec<u64> {
 }
 
 /// What comes of a request for messages.
-fn next(kept: &mut KeptStreams, body: &str) -> Vec<Got> {
+pub(super) fn next(kept: &mut KeptStreams, body: &str) -> Vec<Got> {
     kept.ask_on("$JS.API.CONSUMER.MSG.NEXT.S.C", &[], body)
 }
 
 /// The sequences of what came, and the statuses.
-fn told(got: &[Got]) -> Vec<String> {
+pub(super) fn told(got: &[Got]) -> Vec<String> {
     let status = |got: &Got| got.contents.trim_start_matches("NATS/1.0 ").trim_end().to_owned();
     got.iter()
         .map(|got| sequence_of(got).map_or_else(|| status(got), |sequence| sequence.to_string()))
@@ -32,7 +32,7 @@ fn told(got: &[Got]) -> Vec<String> {
 }
 
 /// `num_pending` and `num_ack_pending`.
-fn counts(kept: &mut KeptStreams) -> (u64, u64) {
+pub(super) fn counts(kept: &mut KeptStreams) -> (u64, u64) {
     let info = kept.json("CONSUMER.INFO.S.C", "");
     let number = |name: &str| info[name].as_u64().expect("a number");
     (number("num_pending"), number("num_ack_pending"))
@@ -58,7 +58,7 @@ fn pushed(got: &[Got]) -> Vec<[String; 3]> {
 }
 
 /// Three messages in a file, a second apart.
-fn three_messages() -> KeptStreams {
+pub(super) fn three_messages() -> KeptStreams {
     let mut kept = KeptStreams::new();
     kept.create("S", r#""subjects":["s"]"#);
     for payload in ["the first one", "the second one", "the third one"] {

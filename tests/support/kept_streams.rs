@@ -136,7 +136,7 @@ impl KeptStreams {
             ..Message::new(subject.as_bytes(), payload.as_bytes())
         };
         self.fan_out.publish(&message, &mut self.effects);
-        self.effects.deliver(&Alarm::default());
+        self.effects.deliver(&self.alarm);
     }
 
     /// The disk of the streams' own files.
@@ -157,7 +157,17 @@ impl KeptStreams {
     /// Does what is due, without having anything written.
     pub(crate) fn advance_unwritten(&mut self) {
         self.streams.advance(self.clock.now(), &mut self.effects);
-        self.effects.deliver(&Alarm::default());
+        self.effects.deliver(&self.alarm);
+    }
+
+    /// Lets time pass.  Does what is due only if the alarm rings, as a server does, and returns whether it has.
+    pub(crate) fn ring_after(&mut self, millis: u64) -> bool {
+        self.clock.advance(Duration::from_millis(millis));
+        let rings = self.alarm.ring(self.clock.now().millis());
+        if rings {
+            self.advance_unwritten();
+        }
+        rings
     }
 
     /// Does what is due, and all that follows from it.
@@ -179,7 +189,7 @@ impl KeptStreams {
         for _ in 0..STEPS {
             self.writer.step();
             self.streams.settle(&mut self.effects);
-            self.effects.deliver(&Alarm::default());
+            self.effects.deliver(&self.alarm);
         }
     }
 
