@@ -136,6 +136,7 @@ fn read_file<T>(
         None => Reader::new(Arc::clone(file), sequence),
     };
     let reader = reading.file.insert(reader);
+    reader.go_on_from(sequence);
     reading.next = sequence + 1;
     loop {
         match reader.next_message() {

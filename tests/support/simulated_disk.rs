@@ -49,6 +49,8 @@ struct State {
     placed_reads: Vec<usize>,
     /// How many more such reads there are before the disk refuses them; any number if it refuses none.
     reads_left: Option<usize>,
+    /// Bytes of which the disk refuses all reads at a place.
+    bad_bytes: Vec<Vec<u8>>,
     /// Files that are open to be read at any place.
     open_files: usize,
 }
@@ -123,6 +125,11 @@ impl SimulatedDisk {
     /// Refuses all reads at a place but the next ones, or none any more.
     pub(crate) fn refuse_reads_after(&self, reads: Option<usize>) {
         self.0.lock().reads_left = reads;
+    }
+
+    /// Refuses all reads at a place that would bring one of these, and no others.
+    pub(crate) fn refuse_reads_of(&self, found: &[&[u8]]) {
+        self.0.lock().bad_bytes = found.iter().map(|found| found.to_vec()).collect();
     }
 
     fn spoil_at(&self, place_in: impl Fn(&[u8]) -> Option<usize>) -> usize {
@@ -324,6 +331,10 @@ impl PlacedRead for OpenFile {
         let bytes = &state.files[self.file].bytes;
         let rest = &bytes[bytes.len().min(at as usize)..];
         let count = rest.len().min(into.len());
+        let has = |found: &Vec<u8>| rest[..count].windows(found.len()).any(|window| window == found);
+        if state.bad_bytes.iter().any(has) {
+            return Err(io::Error::other("a bad block"));
+        }
         into[..count].copy_from_slice(&rest[..count]);
         Ok(count)
     }

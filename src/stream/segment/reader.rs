@@ -82,6 +82,11 @@ impl Reader {
         Reader::resumed(segment, from, self.scan.into_window())
     }
 
+    /// Goes on from a sequence that is not before what it has read.
+    pub fn go_on_from(&mut self, from: u64) {
+        self.from = self.from.max(from);
+    }
+
     /// The segment that it reads.
     pub fn segment(&self) -> &Arc<Segment> {
         &self.segment
@@ -99,12 +104,14 @@ impl Reader {
     /// The place and the length of the next record that is wanted.
     fn next_record(&mut self) -> Result<Option<(u64, usize)>, ReadError> {
         loop {
-            match self.scan.step().map_err(|error| ReadError::io(&self.segment.file, error))? {
-                Step::Record { sequence, .. } if sequence < self.from => {}
-                Step::Record { offset, length, .. } => return Ok(Some((offset, length))),
-                Step::Damage(damage) if damage.before <= self.from => {}
-                Step::Damage(damage) => return Err(ReadError::Damaged(damage)),
-                Step::End => return Ok(None),
+            match self.scan.step() {
+                Ok(Step::Record { sequence, .. }) if sequence < self.from => {}
+                Ok(Step::Record { offset, length, .. }) => return Ok(Some((offset, length))),
+                Ok(Step::Damage(damage)) if damage.before <= self.from => {}
+                Ok(Step::Damage(damage)) => return Err(ReadError::Damaged(damage)),
+                Ok(Step::End) => return Ok(None),
+                Err(_) if self.scan.pass_refused(self.from) => {}
+                Err(error) => return Err(ReadError::io(&self.segment.file, error)),
             }
         }
     }

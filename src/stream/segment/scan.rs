@@ -8,12 +8,15 @@ use std::io;
 
 use super::file::HEAD;
 use super::record::{self, Found, LENGTH_MIN};
-use super::window::{OpenFile, Window};
+use super::window::{OpenFile, SECTOR, Window};
 use crate::stream::message::StoredMessage;
 
 /// So many bytes are checksummed at most to find the next record behind damage.  Beyond that the rest of the file counts as
 /// damaged: somebody has stored messages that look like records.
 const SEARCH_MAX: u64 = 1 << 30;
+
+/// So many places that the disk refuses are passed over in search of one message: each may take a disk long.
+const REFUSED_MAX: usize = 8;
 
 /// A part of a file that is not as it was written.  As text it is one line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -148,23 +151,46 @@ impl Scan {
     fn pass_damage(&mut self, reason: &'static str) -> io::Result<Damage> {
         let offset = self.at;
         self.at += 1;
-        let (mut searched, mut next) = (0, None);
-        while next.is_none() && self.at < self.until {
-            let place = self.plausible_place()?;
-            let Some((at, length)) = place.filter(|_| searched <= SEARCH_MAX) else {
-                self.at = self.until;
-                break;
-            };
-            searched += length;
-            self.at = at;
-            match self.look(at)? {
-                Ok((_, sequence)) => next = Some(sequence),
-                Err(_) => self.at += 1,
-            }
-        }
+        let next = self.search()?;
         let (file, after) = (self.file.place.to_string(), self.last_seen);
         let before = next.unwrap_or(self.last.saturating_add(1)).max(after.saturating_add(1));
         Ok(Damage { file, offset, end: self.at, reason, after, before })
+    }
+
+    /// The disk refuses to read the record at the present place.  Goes to one behind it, if there is one whose sequence is not
+    /// above `wanted`; else it stays.
+    pub(super) fn pass_refused(&mut self, wanted: u64) -> bool {
+        let start = self.at;
+        // The sequences of a file rise, so the record may be the one that is wanted.
+        let is_before = self.last_seen.saturating_add(1) < wanted;
+        for _ in 0..if is_before { REFUSED_MAX } else { 0 } {
+            self.at = (self.at + 1).next_multiple_of(SECTOR);
+            match self.search() {
+                Ok(Some(sequence)) if sequence <= wanted => return true,
+                Ok(_) => break,
+                // It is refused there as well.
+                Err(_) => {}
+            }
+        }
+        self.at = start;
+        false
+    }
+
+    /// Goes to the next place from the present one on with a whole record, and returns its sequence; to the end if there is none.
+    fn search(&mut self) -> io::Result<Option<u64>> {
+        let mut searched = 0;
+        while self.at < self.until {
+            let place = self.plausible_place()?;
+            let Some((at, length)) = place.filter(|_| searched <= SEARCH_MAX) else { break };
+            searched += length;
+            self.at = at;
+            match self.look(at)? {
+                Ok((_, sequence)) => return Ok(Some(sequence)),
+                Err(_) => self.at += 1,
+            }
+        }
+        self.at = self.until;
+        Ok(None)
     }
 
     /// The first place from the present one on where a record may begin, and how long it would be.
@@ -183,6 +209,8 @@ impl Scan {
                 Some(found) => return Ok(Some(found)),
                 None => at += places as u64,
             }
+            // If the disk refuses the rest, the search goes on from here.
+            self.at = at;
         }
     }
 }

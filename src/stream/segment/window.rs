@@ -9,6 +9,9 @@ use crate::disk::{Disk, PlacedRead};
 /// Bytes that are read at once, unless one record is longer.
 pub const READ_BYTES: usize = 256 << 10;
 
+/// Bytes that a disk reads, or refuses, together.
+pub(super) const SECTOR: u64 = 4096;
+
 /// A file of a stream, open for reading.  It can be read as long as somebody has it, also after it was removed.
 #[derive(Clone)]
 pub(super) struct OpenFile {
@@ -67,7 +70,16 @@ impl Window {
     }
 
     fn fill(&mut self, file: &OpenFile, at: u64, needed: usize, until: u64) -> io::Result<()> {
-        let length = (needed.max(READ_BYTES) as u64).min(until - at) as usize;
+        let length = (needed.max(READ_BYTES) as u64).min(until - at);
+        let least = (at + needed as u64).next_multiple_of(SECTOR).min(until) - at;
+        match self.fill_with(file, at, length as usize) {
+            // A sector that the disk refuses must not hide those before it.
+            Err(_) if least < length => self.fill_with(file, at, least as usize),
+            other => other,
+        }
+    }
+
+    fn fill_with(&mut self, file: &OpenFile, at: u64, length: usize) -> io::Result<()> {
         self.bytes.clear();
         // A single long record does not keep its memory.
         self.bytes.shrink_to(length.max(READ_BYTES));
