@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::consumer::effect::{Effect, Turn, Unread};
+use super::consumer::effect::{Effect, Failure, Turn, Unread};
 use super::consumer::status::Kind;
 use super::consumers::Slot;
 use super::hub::Hub;
@@ -246,7 +246,7 @@ impl Stream {
             steps,
             traits: Traits {
                 headers_only: slot.definition.headers_only,
-                waits_for_disk: slot.consumer.waits_for_disk(),
+                waits_for_disk: slot.consumer.waits_for_disk(now),
                 skips_unreadable: !slot.consumer.rules().expects_acknowledgements(),
             },
             reading: slot.reading.take().unwrap_or_default(),
@@ -263,6 +263,7 @@ impl Stream {
         effects.hand_over();
         let mut state = self.state.lock();
         state.consumers.end_wait_for_turn(work.consumer, effects);
+        self.note_sent(&mut state, work.consumer, effects);
         let Some(slot) = state.consumers.get_mut(work.consumer) else { return false };
         slot.is_running = false;
         (slot.reading, slot.has_read) = (Some(work.reading), true);
@@ -298,6 +299,25 @@ impl Stream {
         false
     }
 
+    /// What the latest turn of a consumer delivers was sent.
+    fn note_sent(self: &Arc<Stream>, state: &mut State, id: u64, effects: &mut Effects) {
+        let keeping = state.keeping(&self.hub);
+        let mut wanted = Vec::new();
+        let Some(slot) = state.consumers.get_mut(id) else { return };
+        slot.consumer.turn_sent(&mut wanted);
+        if wanted.is_empty() {
+            return;
+        }
+        self.hub.keep(self.id, id, &wanted, keeping);
+        let done = wanted.into_iter().filter_map(|effect| match effect {
+            Effect::Done { sequence } => Some(sequence),
+            _ => None,
+        });
+        state.consumed.extend(done);
+        // They leave now, or in the next turn if a directory is missing.
+        let _ = self.drop_consumed(state, effects);
+    }
+
     /// Runs the consumers that have something to deliver.
     pub(super) fn wake_consumers(&self, state: &mut State, effects: &mut Effects) {
         for slot in state.consumers.slots_mut() {
@@ -310,13 +330,13 @@ impl Stream {
 
 /// Tells a consumer which messages of its turn could not be read.
 fn tell_unread(slot: &mut Slot, turn: &mut Turn<'_>, done: &Done) {
+    done.unreadable.iter().for_each(|unread| slot.consumer.unreadable(turn, unread));
     if done.messages > 0 {
         slot.consumer.was_read();
+    } else if done.unreadable.iter().any(|unread| unread.failure == Failure::Refusal) {
+        slot.consumer.pause(turn);
     }
-    done.unreadable.iter().for_each(|unread| slot.consumer.unreadable(turn, unread));
-    if !done.held.is_empty() {
-        slot.consumer.hold(turn, &done.held);
-    }
+    slot.consumer.hold(turn, &done.held);
 }
 
 /// Has a consumer that was restored look at what there is.

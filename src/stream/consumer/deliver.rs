@@ -114,6 +114,7 @@ impl Consumer {
         } else {
             self.put_back.pop_front();
             self.delivered += 1;
+            self.note_unsent(candidate.sequence);
         }
         self.delivered_at = Some(turn.now.wall_micros());
         turn.effects.push(Effect::Deliver(Delivery {
@@ -162,16 +163,15 @@ impl Consumer {
         self.pass(sequence);
         self.original_delivered(turn, sequence);
         if self.rules.acknowledgements == Acknowledgements::None {
-            self.done(turn, sequence);
-        } else {
-            self.pending.add(Entry {
-                sequence,
-                consumer: self.delivered,
-                deadline: turn.micros().saturating_add(self.rules.wait_micros(1)),
-                deliveries: 1,
-                state: State::Out,
-            });
+            return self.note_unsent(sequence);
         }
+        self.pending.add(Entry {
+            sequence,
+            consumer: self.delivered,
+            deadline: turn.micros().saturating_add(self.rules.wait_micros(1)),
+            deliveries: 1,
+            state: State::Out,
+        });
         if !self.rules.is_kept {
             return;
         }
@@ -180,10 +180,7 @@ impl Consumer {
             run.count += 1;
             return;
         }
-        // Without acknowledgements, the record of the last message stands for all.
-        if self.rules.expects_acknowledgements() {
-            self.keep_run(turn, run);
-        }
+        self.keep_run(turn, run);
         *run = Run { sequence, consumer_sequence: self.delivered, count: 1 };
     }
 
@@ -208,13 +205,7 @@ impl Consumer {
             return;
         }
         let at = turn.now.wall_micros();
-        let record = if self.rules.expects_acknowledgements() {
-            Record::Delivered { sequence, consumer_sequence, count, at }
-        } else {
-            let more = u64::from(count - 1);
-            Record::Passed { sequence: sequence + more, consumer_sequence: consumer_sequence + more }
-        };
-        self.keep(turn, record);
+        self.keep(turn, Record::Delivered { sequence, consumer_sequence, count, at });
     }
 
     /// A message did not reach the receiver that it was delivered to, so it counts as not delivered.

@@ -27,6 +27,9 @@ pub const WAITING_MAX: usize = 1 << 16;
 /// How long a consumer waits before it tries again to read what the disk has refused, in microseconds.
 pub const HOLD_MICROS: u64 = 1_000_000;
 
-/// How often it waits for the same message.  Then it passes over what the disk refuses, one turn in each such time, so that one bad
-/// sector does not stop it for good, and a disk that reads nothing does not have it walk through its stream.
+/// How often it waits so in vain.  Then it passes over what the disk refuses, so that bad sectors do not stop it for good; after a turn
+/// that reads nothing it pauses as long as for a wait, so that a disk that reads nothing does not have it walk through its stream.
 pub const HOLDS_MAX: u32 = 5;
+
+/// After how long one such wait in vain is forgotten, in microseconds: bad sectors hold a consumer for a tenth of its time at most.
+pub const HOLD_BACK_MICROS: u64 = 10 * HOLD_MICROS;

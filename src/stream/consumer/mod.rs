@@ -15,6 +15,7 @@ mod deliver;
 pub mod effect;
 pub mod limits;
 pub mod messages;
+mod patience;
 mod pending;
 pub mod pin;
 mod pull;
@@ -26,6 +27,7 @@ mod report;
 pub mod request;
 mod restore;
 pub mod rules;
+mod sent;
 mod start;
 pub mod status;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use self::acknowledge::{Acknowledgement, Answer, DeliveryId};
 pub use self::report::Report;
 
 use self::effect::{Effect, Turn};
+use self::patience::Patience;
 use self::pending::Pending;
 use self::pin::Pin;
 use self::push::Line;
@@ -64,8 +67,11 @@ pub struct Consumer {
     pending: Pending,
     /// Messages that nobody is to acknowledge and that the disk has refused to read, with those that came behind them in their turn.
     put_back: VecDeque<u64>,
-    /// How often the disk has refused since it read a message.
-    refusals: u32,
+    /// Messages that nobody is to acknowledge and that this turn delivers: it is not known yet whether they could be read.
+    unsent: VecDeque<u64>,
+    /// Whether this turn has passed over such a message because it cannot be read.
+    has_passed_over: bool,
+    patience: Patience,
     /// Until when nothing is delivered because the disk refuses to read.
     held_until: Option<u64>,
     leaving: BTreeMap<u64, Leaving>,
@@ -109,7 +115,9 @@ impl Consumer {
             original: None,
             pending: Pending::default(),
             put_back: VecDeque::new(),
-            refusals: 0,
+            unsent: VecDeque::new(),
+            has_passed_over: false,
+            patience: Patience::default(),
             held_until: None,
             leaving: BTreeMap::new(),
             exhausted: BTreeSet::new(),
@@ -152,6 +160,7 @@ impl Consumer {
         }
         self.pending.get(sequence).is_some()
             || self.exhausted.contains(&sequence)
+            || self.is_unsent(sequence)
             || self.leaving.contains_key(&sequence)
     }
 

@@ -50,6 +50,18 @@ impl Consumer {
         turn.effects.push(Effect::DeadLetter(DeadLetter { sequence, deliveries, cause, is_repeated: false }));
     }
 
+    /// The dead letter of a message is going to be stored without what was in it, or not at all.  So the message is to stay in its
+    /// stream.
+    pub fn leaves_copy_behind(&mut self, turn: &mut Turn<'_>, sequence: u64) {
+        let Some(leaving) = self.leaving.get_mut(&sequence).filter(|leaving| leaving.cause != Cause::Damaged)
+        else {
+            return;
+        };
+        leaving.cause = Cause::Damaged;
+        let leaving = *leaving;
+        self.keep(turn, Record::Leaving(leaving));
+    }
+
     /// The dead letter of a message is stored, or cannot be because the message is gone.
     pub fn left(&mut self, turn: &mut Turn<'_>, sequence: u64) {
         let Some(leaving) = self.take_left(sequence) else { return };

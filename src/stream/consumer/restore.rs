@@ -22,9 +22,10 @@ impl Consumer {
             due: due(entry),
             is_delayed: entry.state == State::Delayed,
         });
+        let (position, delivered) = self.sent_through();
         Snapshot {
-            position: self.position,
-            delivered: self.delivered,
+            position,
+            delivered,
             newest_until: self.newest.as_ref().map(|newest| newest.until),
             original_until: self.original.as_ref().map(|original| original.until),
             pending: pending.collect(),
@@ -89,12 +90,13 @@ impl Consumer {
                 });
             }
             Record::Exhausted { sequence } => {
-                if self.pending.remove(sequence).is_some() {
+                if self.pending.remove(sequence).is_some() || !self.rules.expects_acknowledgements() {
                     self.set_exhausted(sequence);
                 }
             }
             Record::Leaving(leaving) => {
-                if self.pending.remove(leaving.sequence).is_some() {
+                let is_out = self.pending.remove(leaving.sequence).is_some();
+                if is_out || self.leaving.contains_key(&leaving.sequence) {
                     self.leaving.insert(leaving.sequence, leaving);
                 }
             }

@@ -10,8 +10,9 @@
 use super::Consumer;
 use super::deliver::Candidate;
 use super::effect::{Cause, Effect, Failure, Turn, Unread};
-use super::limits::{HOLD_MICROS, HOLDS_MAX};
+use super::limits::HOLD_MICROS;
 use super::record::Record;
+use crate::clock::Now;
 
 /// Why a message that cannot be read is delivered no more, as its advisory says it.
 const REASON: &[u8] = b"the message cannot be read";
@@ -19,19 +20,26 @@ const REASON: &[u8] = b"the message cannot be read";
 impl Consumer {
     /// Whether it waits when the disk refuses to read the next message: then the turn ends there, and
     /// [`Consumer::hold`] follows.
-    pub fn waits_for_disk(&self) -> bool {
-        self.refusals < HOLDS_MAX
+    pub fn waits_for_disk(&self, now: Now) -> bool {
+        self.patience.is_left(now.micros())
     }
 
-    /// The disk has read messages.
+    /// A turn has read messages, after all that it has refused was told.
     pub fn was_read(&mut self) {
-        self.refusals = 0;
+        self.patience.was_read();
+    }
+
+    /// A turn has read nothing, and the disk refuses.  The next one comes later.
+    pub fn pause(&mut self, turn: &Turn<'_>) {
+        self.held_until = Some(turn.micros().saturating_add(HOLD_MICROS));
     }
 
     /// The disk has refused to read the first of these messages.  They are delivered again in a moment, before all others and
     /// in their order, as if they had not been.
     pub fn hold(&mut self, turn: &mut Turn<'_>, unread: &[Unread]) {
-        self.refused(turn);
+        let Some(first) = unread.first() else { return };
+        self.patience.wait(turn.micros(), first.told.delivery.sequence);
+        self.pause(turn);
         let expects_acknowledgements = self.rules.expects_acknowledgements();
         for unread in unread.iter().rev() {
             self.return_place(turn, unread);
@@ -44,6 +52,8 @@ impl Consumer {
         }
         if !expects_acknowledgements {
             self.delivered -= unread.len() as u64;
+            // A turn ends with what is held.
+            self.unsent.truncate(self.unsent.len().saturating_sub(unread.len()));
         }
         self.end_no_wait(turn);
     }
@@ -54,13 +64,15 @@ impl Consumer {
     pub fn unreadable(&mut self, turn: &mut Turn<'_>, unread: &Unread) {
         let Unread { told, failure, .. } = unread;
         self.return_place(turn, unread);
-        if *failure == Failure::Refusal {
-            self.refused(turn);
-        }
         let sequence = told.delivery.sequence;
+        self.patience.give_up(sequence);
         let terminated = Effect::Terminated { told: *told, reason: REASON.into() };
         if !self.rules.expects_acknowledgements() {
             self.delivered -= 1;
+            self.unsent.retain(|unsent| *unsent != sequence);
+            self.has_passed_over = true;
+            self.set_exhausted(sequence);
+            self.keep(turn, Record::Exhausted { sequence });
             turn.effects.push(terminated);
             return;
         }
@@ -80,12 +92,6 @@ impl Consumer {
                 self.give_back(turn, entry, wait);
             }
         }
-    }
-
-    /// While the disk refuses, each turn is followed by a pause.
-    fn refused(&mut self, turn: &Turn<'_>) {
-        self.refusals = self.refusals.saturating_add(1);
-        self.held_until = Some(turn.micros().saturating_add(HOLD_MICROS));
     }
 
     /// The request that has taken a message waits for another one.

@@ -24,7 +24,7 @@ use quartet_protocol::broker::headers::HeaderBlock;
 use super::RETRY_MICROS;
 use crate::clock::Now;
 use crate::delivery::{Effects, Message};
-use crate::stream::consumer::effect::DeadLetter;
+use crate::stream::consumer::effect::{Cause, DeadLetter};
 use crate::stream::header_names;
 use crate::stream::json::Time;
 use crate::stream::reading::ReadError;
@@ -135,13 +135,18 @@ impl Stream {
             (from, place.flatten())
         };
         // A consumer that has no dead-letter subject any more wants no letter, and a removed message cannot be sent.
+        let is_there = place.is_some();
         let (Some(from), Some(place)) = (from, place) else {
+            if is_there && letter.letter.cause == Cause::MaxDeliveries {
+                self.leave_copy_behind(letter, effects);
+            }
             return self.letter_has_left(letter, effects);
         };
         match self.compose(letter, &from, &place, reading, now) {
             Ok(contents) => self.store_letter(letter, contents, now, effects),
             Err(ReadError::Gone) => self.letter_has_left(letter, effects),
             Err(error) if error.is_damage() => {
+                self.leave_copy_behind(letter, effects);
                 let contents = self.compose_without_message(letter, &from, &error, now);
                 self.store_letter(letter, contents, now, effects);
             }
@@ -221,6 +226,14 @@ impl Stream {
             // The stream was deleted at this moment.
             self.postpone(letter, &"the stream is gone", effects);
         }
+    }
+
+    /// Has the stream keep a message of which the letter says nothing.
+    fn leave_copy_behind(self: &Arc<Stream>, letter: Letter, effects: &mut Effects) {
+        let sequence = letter.letter.sequence;
+        self.tell_consumer_with_id(letter.consumer, effects, |slot, turn| {
+            slot.consumer.leaves_copy_behind(turn, sequence);
+        });
     }
 
     fn letter_has_left(self: &Arc<Stream>, letter: Letter, effects: &mut Effects) {

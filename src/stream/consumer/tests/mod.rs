@@ -128,6 +128,7 @@ impl Bench {
     fn turn<R>(&mut self, call: impl FnOnce(&mut Consumer, &mut Turn<'_>) -> R) -> R {
         let result = self.only(call);
         self.only(|consumer, turn| while consumer.deliver(turn, 3) {});
+        self.consumer.turn_sent(&mut self.effects);
         result
     }
 
