@@ -32,8 +32,8 @@ struct Shared {
     bytes: Bytes,
 }
 
-/// A place in a [`Buffer`] to which it can be cut back.
-#[derive(Clone, Copy, Debug)]
+/// A place in a [`Buffer`] to which it can be cut back; by default that before the first byte.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
     plain: usize,
     shared: usize,

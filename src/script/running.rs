@@ -22,7 +22,7 @@ thread_local! {
     static ENGINE: RefCell<Option<Box<Engine>>> = const { RefCell::new(None) };
 }
 
-/// Lends the thread's engine.
+/// Lends the thread's engine.  Nothing that runs in it may ask for it again.
 pub(super) fn with_engine<R>(work: impl FnOnce(&mut Engine) -> Result<R, Refusal>) -> Result<R, Refusal> {
     let mut engine = match ENGINE.take() {
         Some(engine) => engine,
@@ -40,36 +40,39 @@ pub(super) fn with_engine<R>(work: impl FnOnce(&mut Engine) -> Result<R, Refusal
 ///
 /// # Errors
 /// If there is none.
-pub(super) fn find(call: &Call<'_, '_>, id: &ScriptId) -> Result<Arc<Script>, Refusal> {
+pub(super) fn find(engine: &mut Engine, call: &Call<'_, '_>, id: &ScriptId) -> Result<Arc<Script>, Refusal> {
     let scripts = &call.services.scripts;
-    with_engine(|engine| match engine.compiled(id, scripts) {
+    match engine.compiled(id, scripts) {
         Some(script) => Ok(script),
         None => {
             let script = scripts.find(id).ok_or(Refusal::NO_SCRIPT)?;
             compile(engine, &script)?;
             Ok(script)
         }
-    })
+    }
 }
 
 /// The script of a text, which is added to those that the server knows.  `is_loaded` says that it stays.
 ///
 /// # Errors
 /// If it cannot be compiled.
-pub(super) fn add(call: &Call<'_, '_>, text: &[u8], is_loaded: bool) -> Result<Arc<Script>, Refusal> {
+pub(super) fn add(
+    engine: &mut Engine,
+    call: &Call<'_, '_>,
+    text: &[u8],
+    is_loaded: bool,
+) -> Result<Arc<Script>, Refusal> {
     let scripts = &call.services.scripts;
-    with_engine(|engine| {
-        if let Some(script) = engine.compiled(&id_of(text), scripts).filter(|_| !is_loaded) {
-            return Ok(script);
-        }
-        let script = Arc::new(scripts.read(text).map_err(Refusal::new)?);
-        compile(engine, &script)?;
-        let there = scripts.add(Arc::clone(&script), is_loaded, call.now().millis());
-        if !Arc::ptr_eq(&there, &script) {
-            compile(engine, &there)?;
-        }
-        Ok(there)
-    })
+    if let Some(script) = engine.compiled(&id_of(text), scripts).filter(|_| !is_loaded) {
+        return Ok(script);
+    }
+    let script = Arc::new(scripts.read(text).map_err(Refusal::new)?);
+    compile(engine, &script)?;
+    let there = scripts.add(Arc::clone(&script), is_loaded, call.now().millis());
+    if !Arc::ptr_eq(&there, &script) {
+        compile(engine, &there)?;
+    }
+    Ok(there)
 }
 
 fn compile(engine: &mut Engine, script: &Arc<Script>) -> Result<(), Refusal> {
@@ -94,6 +97,7 @@ pub(super) fn show(call: &mut Call<'_, '_>) -> bool {
 /// # Errors
 /// If it may not run, or fails.
 pub(super) fn run(
+    engine: &mut Engine,
     call: &mut Call<'_, '_>,
     program: Program<'_>,
     keys: Arguments<'_>,
@@ -117,35 +121,33 @@ pub(super) fn run(
     };
     let limits = limits(call, program);
     program.touch(call.now().millis());
-    with_engine(|engine| {
-        let mut run = Run { call: &mut *call, caller, inside };
-        let mut ended = engine.run(program, keys.iter(), arguments.iter(), limits, &mut run);
-        let Run { caller, inside, .. } = run;
-        call.caller.has_own_message |= caller.has_own_message;
-        if let Ended::Returned(version) = ended
-            && let Some(other) = engine.answer(version, call.output)
-        {
-            ended = other;
-        }
-        engine.end();
-        match ended {
-            Ended::Returned(_) => Ok(()),
-            Ended::Failed(text) => Err(Refusal::new(text)),
-            Ended::Stopped(stop, place) => {
-                let is_undone = !inside.is_lasting;
-                if is_undone {
-                    inside.undo.roll_back(call.keyspace);
-                }
-                Err(stopped(call, stop, &place, is_undone))
-            }
-            Ended::Aborted => {
-                program.runs_alone().store(true, Relaxed);
+    let mut run = Run { call: &mut *call, caller, inside };
+    let mut ended = engine.run(program, keys.iter(), arguments.iter(), limits, &mut run);
+    let Run { caller, inside, .. } = run;
+    call.caller.has_own_message |= caller.has_own_message;
+    if let Ended::Returned(version) = ended
+        && let Some(other) = engine.answer(version, call.output)
+    {
+        ended = other;
+    }
+    engine.end();
+    match ended {
+        Ended::Returned(_) => Ok(()),
+        Ended::Failed(text) => Err(Refusal::new(text)),
+        Ended::Stopped(stop, place) => {
+            let is_undone = !inside.is_lasting;
+            if is_undone {
                 inside.undo.roll_back(call.keyspace);
-                call.continuation.restart = Some(Restart { random });
-                Ok(())
             }
+            Err(stopped(call, stop, &place, is_undone))
         }
-    })
+        Ended::Aborted => {
+            program.runs_alone().store(true, Relaxed);
+            inside.undo.roll_back(call.keyspace);
+            call.continuation.restart = Some(Restart { random });
+            Ok(())
+        }
+    }
 }
 
 /// What a client is told of a script that was stopped.

@@ -78,8 +78,8 @@ impl<'s> Call<'_, 's> {
             }
         };
         caller.may_block = may_block;
-        let held_inside = std::mem::replace(&mut self.continuation.held, held);
-        if let Some(last) = held_inside.into_iter().next_back() {
+        let mut held_inside = std::mem::replace(&mut self.continuation.held, held);
+        if let Some(last) = held_inside.pop() {
             // This command acts on the inner reply at once, so there is no promise to write anew.
             match self.continuation.held.last_mut().filter(|held| held.is_open()) {
                 Some(open) => open.barrier = last.barrier,

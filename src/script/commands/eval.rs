@@ -4,6 +4,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::script::engine::Engine;
 use crate::script::program::Program;
 use crate::script::running;
 use crate::script::texts::{Script, id_from};
@@ -82,8 +83,10 @@ fn eval(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
         return Ok(());
     }
     let count = key_count(call)?;
-    let script = running::add(call, call.arguments.at(1), false)?;
-    run(call, &script, count, is_readonly)
+    running::with_engine(|engine| {
+        let script = running::add(engine, call, call.arguments.at(1), false)?;
+        run(engine, call, &script, count, is_readonly)
+    })
 }
 
 fn evalsha(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
@@ -92,13 +95,21 @@ fn evalsha(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
     }
     let id = id_from(call.arguments.at(1)).ok_or(Refusal::NO_SCRIPT)?;
     let count = key_count(call)?;
-    let script = running::find(call, &id)?;
-    run(call, &script, count, is_readonly)
+    running::with_engine(|engine| {
+        let script = running::find(engine, call, &id)?;
+        run(engine, call, &script, count, is_readonly)
+    })
 }
 
-fn run(call: &mut Call<'_, '_>, script: &Script, count: usize, is_readonly: bool) -> Result<(), Refusal> {
+fn run(
+    engine: &mut Engine,
+    call: &mut Call<'_, '_>,
+    script: &Script,
+    count: usize,
+    is_readonly: bool,
+) -> Result<(), Refusal> {
     let (keys, arguments) = (call.arguments.from(FIRST_KEY), call.arguments.from(FIRST_KEY + count));
-    running::run(call, Program::Script(script), keys.up_to(count), arguments, is_readonly)
+    running::run(engine, call, Program::Script(script), keys.up_to(count), arguments, is_readonly)
 }
 
 /// How many keys there are.

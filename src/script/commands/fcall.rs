@@ -49,7 +49,10 @@ fn fcall(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
     let count = key_count(call)?;
     loading::require(call, library)?;
     let (keys, arguments) = (call.arguments.from(FIRST_KEY), call.arguments.from(FIRST_KEY + count));
-    running::run(call, Program::Function(library, function), keys.up_to(count), arguments, is_readonly)
+    let program = Program::Function(library, function);
+    running::with_engine(|engine| {
+        running::run(engine, call, program, keys.up_to(count), arguments, is_readonly)
+    })
 }
 
 /// How many keys there are.

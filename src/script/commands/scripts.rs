@@ -70,7 +70,7 @@ pub const COMMANDS: &[Command] = &[Command {
 }];
 
 fn load(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let script = running::add(call, call.arguments.at(2), true)?;
+    let script = running::with_engine(|engine| running::add(engine, call, call.arguments.at(2), true))?;
     call.output.bulk(&script.id);
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use mlua::{Lua, Table, Value};
+use quartet_protocol::buffer::Mark;
 use quartet_protocol::resp::number::integer_text;
 use quartet_protocol::resp::{Arguments, Output, Span};
 
@@ -253,7 +254,7 @@ impl Room {
     /// The reply that was written.
     fn reply(&mut self) -> &[u8] {
         let Room { output, flat, .. } = self;
-        match output.plain_since(Output::new().mark()) {
+        match output.plain_since(Mark::default()) {
             Some(plain) => plain,
             None => {
                 flat.clear();

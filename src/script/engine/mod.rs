@@ -8,14 +8,18 @@
 //! | `redis_library` | the functions of `redis` that run no command |
 //! | `chance` | `math.random`, the same numbers in every run |
 //! | `stack` | Lua's stack in place, without handles |
+//! | `bytecode` | what a script does with its globals |
+//! | `inputs` | the tables `KEYS` and `ARGV` |
 //! | `calls` | the functions of `redis` that run commands |
 //! | `pace` | how often Lua looks whether the run is to be stopped |
 //! | `reply` | replies of commands as values of Lua |
 //! | `answer` | values of Lua as replies |
 
 mod answer;
+mod bytecode;
 mod calls;
 mod chance;
+mod inputs;
 mod libraries;
 mod pace;
 mod redis_library;
@@ -32,7 +36,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
-use mlua::{Lua, Table, Value};
+use mlua::{Function, Lua, LuaString, Table, Value};
 use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::libraries::Library;
@@ -43,6 +47,7 @@ use super::raised::Raised;
 use super::supervision::{Stop, Watch};
 use super::texts::{Script, ScriptId, Scripts};
 use calls::Calls;
+use inputs::{Inputs, Sight};
 use libraries::Loaded;
 use sandbox::World;
 use stack::{Reference, Stack};
@@ -68,10 +73,10 @@ pub(crate) struct Engine {
     lua: Lua,
     /// What scripts see as their globals.
     world: Table,
-    /// What is behind that: scripts find their keys and arguments there.
-    globals: Reference,
-    /// The names that they have there.
-    names: [Reference; 2],
+    /// The same for plain scripts.
+    plain: Table,
+    /// What scripts find as their keys and arguments.
+    inputs: Inputs,
     /// Notes the error that ends a program.
     handler: Reference,
     calls: Rc<Calls>,
@@ -79,12 +84,15 @@ pub(crate) struct Engine {
     resets: Resets,
     compiled: HashMap<ScriptId, Compiled>,
     loaded: Loaded,
+    /// How long Lua's collector pauses, in percent of the memory; nothing before the first run.
+    pause: i32,
     progress: Rc<Progress>,
 }
 
 struct Compiled {
     script: Arc<Script>,
     function: Reference,
+    sight: Sight,
 }
 
 /// How far a run is, for the functions that a script calls.
@@ -194,11 +202,11 @@ impl Engine {
     /// If there is no memory for it.
     pub(crate) fn new() -> mlua::Result<Engine> {
         let progress = Rc::<Progress>::default();
-        let World { lua, world, globals, handler, calls, loaded, resets } = sandbox::open(&progress)?;
-        let (globals, handler) = (Reference::new(&lua, globals)?, Reference::new(&lua, handler)?);
-        let names = [Reference::new(&lua, "KEYS")?, Reference::new(&lua, "ARGV")?];
+        let World { lua, world, globals, plain, handler, calls, loaded, resets } = sandbox::open(&progress)?;
+        let inputs = Inputs::new(&lua, globals, &plain)?;
+        let handler = Reference::new(&lua, handler)?;
         let compiled = HashMap::new();
-        Ok(Engine { lua, world, globals, names, handler, calls, resets, compiled, loaded, progress })
+        Ok(Engine { lua, world, plain, inputs, handler, calls, resets, compiled, loaded, pause: 0, progress })
     }
 
     /// The script of this id, if this thread has compiled it and the server that has these scripts has not forgotten it.
@@ -225,9 +233,9 @@ impl Engine {
         self.lua.gc_stop();
         let function = chunk.set_environment(self.world.clone()).into_function();
         self.lua.gc_restart();
-        match function.and_then(|function| Reference::new(&self.lua, function)) {
-            Ok(function) => {
-                let compiled = Compiled { script: Arc::clone(script), function };
+        match function.and_then(|function| self.seeing(function)) {
+            Ok((function, sight)) => {
+                let compiled = Compiled { script: Arc::clone(script), function, sight };
                 if let Some(old) = self.compiled.insert(script.id, compiled) {
                     old.function.release(&self.lua);
                 }
@@ -236,6 +244,22 @@ impl Engine {
             Err(mlua::Error::SyntaxError { message, .. }) => Err(message),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// A script with the sight of the world that it can be given.
+    fn seeing(&self, script: Function) -> mlua::Result<(Reference, Sight)> {
+        let is_plain = bytecode::globals(&script.dump(false)).is_some_and(|reads| {
+            reads.iter().all(|read| match self.plain.raw_get(LuaString::wrap(read.name)) {
+                Ok(Value::Nil) | Err(_) => false,
+                Ok(Value::Table(_)) => read.is_passing,
+                Ok(_) => true,
+            })
+        });
+        let sight = if is_plain { Sight::Plain } else { Sight::Guarded };
+        if sight == Sight::Plain {
+            script.set_environment(self.plain.clone())?;
+        }
+        Ok((Reference::new(&self.lua, script)?, sight))
     }
 
     /// Runs a script that is compiled, or a function of a library that is loaded.  What it returns has to be taken by
@@ -251,7 +275,6 @@ impl Engine {
         let memory_limit = limits.memory;
         self.begin(program, limits);
         let ended = self.try_to_run(program, keys, arguments, memory_limit, commands);
-        let _ = self.lua.set_memory_limit(0);
         ended.unwrap_or_else(|error| {
             let message = Raised::of(&error).to_string();
             Ended::Failed(format!("ERR {message}").into_bytes())
@@ -305,7 +328,10 @@ impl Engine {
     fn begin(&mut self, program: Program<'_>, limits: Limits) {
         self.make_room(limits.memory, Some(program));
         let pause = if self.lua.used_memory() <= SMALL { PAUSE_SMALL } else { PAUSE };
-        self.lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(pause)));
+        if self.pause != pause {
+            self.pause = pause;
+            self.lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(pause)));
+        }
         let progress = &self.progress;
         progress.is_resp3.set(false);
         progress.chance.set(chance::FIRST);
@@ -348,31 +374,27 @@ impl Engine {
         commands: &mut dyn Commands,
     ) -> mlua::Result<Ended> {
         let handler = stack.count();
-        stack.push_reference(&self.globals);
-        let count = match program {
+        let (count, sight) = match program {
             Program::Script(script) => {
                 let compiled = self.compiled.get(&script.id);
                 let compiled = compiled.ok_or_else(|| Raised::text("the script is not compiled"))?;
-                set_texts(stack, handler + 1, &self.names[0], keys);
-                set_texts(stack, handler + 1, &self.names[1], arguments);
+                self.inputs.give(stack, compiled.sight, keys, arguments);
                 stack.push_reference(&compiled.function);
-                0
+                (0, Some(compiled.sight))
             }
             Program::Function(library, function) => {
                 let function = self.loaded.callback(library, function)?;
                 stack.push_handle(&self.lua, &Value::Function(function))?;
                 push_texts(stack, keys);
                 push_texts(stack, arguments);
-                2
+                (2, None)
             }
         };
         self.lua.set_memory_limit(memory_limit)?;
         let is_ok = self.calls.lend(commands, || stack.call(count, handler));
         self.lua.set_memory_limit(0)?;
-        for name in &self.names {
-            stack.push_reference(name);
-            stack.push_nil();
-            stack.set_pair(handler + 1);
+        if let Some(sight) = sight {
+            self.inputs.take_back(stack, sight);
         }
         // What ends the run may come once the script itself has ended already, beyond what catches its errors.
         if let Some((stop, place)) = self.progress.stop.take() {
@@ -408,18 +430,6 @@ fn push_texts<'a>(stack: &mut Stack<'_>, texts: impl ExactSizeIterator<Item = &'
         stack.push_text(text);
         stack.set_element(index);
     }
-}
-
-/// Sets a field of the table at a place to a table of texts.
-fn set_texts<'a>(
-    stack: &mut Stack<'_>,
-    place: i32,
-    name: &Reference,
-    texts: impl ExactSizeIterator<Item = &'a [u8]>,
-) {
-    stack.push_reference(name);
-    push_texts(stack, texts);
-    stack.set_pair(place);
 }
 
 /// Where a script has ended, as messages about that end.

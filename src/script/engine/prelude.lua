@@ -226,6 +226,11 @@ end
 
 -- The world.
 
+-- What scripts see that can change nothing of it (`bytecode`): nothing is in front of the libraries.  What would lead to the
+-- world or compile for it is not there: a script that uses it sees the world.
+local plain = copy(globals)
+plain._G, plain.load, plain.loadstring = nil, nil, nil
+
 local redis = globals.redis
 for _, name in next, {
   'string', 'table', 'math', 'coroutine', 'os', 'bit', 'cjson', 'cmsgpack', 'struct', 'redis',
@@ -261,4 +266,4 @@ local function load_library(chunk)
   return ok, result
 end
 
-return world, load_library, leave_library
+return world, plain, load_library, leave_library

@@ -40,6 +40,8 @@ pub(super) struct World {
     pub(super) world: Table,
     /// What is behind them.
     pub(super) globals: Table,
+    /// What scripts see that only take elements out of tables which are not their own.
+    pub(super) plain: Table,
     /// Notes the error that ends a program.
     pub(super) handler: Function,
     /// The functions that run commands.
@@ -85,7 +87,7 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     }
     let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
     host.raw_set("redis_of_libraries", libraries::open(&lua, &registrar)?)?;
-    let (world, load_library, leave_library): (Table, Function, Function) =
+    let (world, plain, load_library, leave_library): (Table, Table, Function, Function) =
         prelude.call((globals.clone(), host))?;
     let loaded = Loaded::new(&lua, (load_library, leave_library), registrar)?;
     // These need the world, in which they compile.
@@ -118,7 +120,7 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
         load(lua, &globals_of_chunks, &text, &name)
     };
     globals.raw_set("load", lua.create_function(load_pieces)?)?;
-    Ok(World { lua, world, globals, handler, calls, loaded, resets })
+    Ok(World { lua, world, globals, plain, handler, calls, loaded, resets })
 }
 
 /// Compiles a chunk, but no bytecode; returns nothing and the reason if it cannot.

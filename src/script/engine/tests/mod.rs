@@ -51,6 +51,11 @@ fn run(engine: &mut Engine, text: &str, argument: &[u8]) -> Ended {
 
 /// The same for so many milliseconds of a clock that stands still: none, and it is stopped at the first look.
 fn run_for(engine: &mut Engine, text: &str, argument: &[u8], limit: u64) -> Ended {
+    run_with(engine, text, (&[], &[argument]), limit)
+}
+
+/// The same with these keys and arguments.
+fn run_with(engine: &mut Engine, text: &str, (keys, arguments): (&[&[u8]], &[&[u8]]), limit: u64) -> Ended {
     let scripts = Scripts::new(Libraries::new(&Arc::default(), false));
     let script = Arc::new(scripts.read(text.as_bytes()).expect("it has no first line of its own"));
     engine.compile(&script).expect("it is Lua");
@@ -58,14 +63,17 @@ fn run_for(engine: &mut Engine, text: &str, argument: &[u8], limit: u64) -> Ende
     let supervisor = Arc::new(Supervisor::new(Arc::new(Clock::manual(start)), Arc::<LongHolds>::default()));
     let watch = Watch::new(&supervisor, Kind::Script, (0, Hold::All), (u64::MAX, limit), None);
     let limits = Limits { memory: 64 * 1024 * 1024, watch };
-    let keys: [&[u8]; 0] = [];
-    engine.run(Program::Script(&script), keys.into_iter(), [argument].into_iter(), limits, &mut Echo)
+    engine.run(Program::Script(&script), keys.iter().copied(), arguments.iter().copied(), limits, &mut Echo)
 }
 
 /// What a client is told.
 fn told(engine: &mut Engine, text: &str) -> String {
+    told_with(engine, text, &[], &[b""])
+}
+
+fn told_with(engine: &mut Engine, text: &str, keys: &[&[u8]], arguments: &[&[u8]]) -> String {
     let mut output = Output::new();
-    let ended = run(engine, text, b"");
+    let ended = run_with(engine, text, (keys, arguments), u64::MAX);
     let Ended::Returned(version) = ended else { return format!("{ended:?}") };
     if let Some(other) = engine.answer(version, &mut output) {
         return format!("{other:?}");
@@ -313,6 +321,103 @@ fn a_panic_goes_on_when_lua_is_left() {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&mut engine, script, b"")));
     let panic = outcome.expect_err("the command has panicked");
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"a command's own fault"));
+}
+
+/// How a script sees the world.
+fn sight(engine: &mut Engine, text: &str) -> Sight {
+    let _ = run(engine, text, b"");
+    engine.compiled[&crate::script::texts::id_of(text.as_bytes())].sight
+}
+
+#[test]
+fn scripts_that_could_change_the_world_do_not_see_it_plainly() {
+    let mut engine = engine();
+    for plain in [
+        "return redis.call('count', KEYS[1], ARGV[1])",
+        "for i = 1, #KEYS do redis.call('count', KEYS[i]) end",
+        "local call = redis.call return {pcall(call, 'count'), math.max(1, 2), cjson.encode({1})}",
+        "local t = {} setmetatable(t, {__index = t}) return rawget(t, 1)",
+    ] {
+        assert_eq!(sight(&mut engine, plain), Sight::Plain, "{plain}");
+    }
+    for guarded in [
+        "x = 1",
+        "return _G",
+        "return loadstring('return KEYS')()",
+        "return load(function() return nil end)",
+        "return nothing",
+        "local r = redis return r.call('count')",
+        "return rawset(redis, 'x', 1)",
+        "redis.call = nil",
+        "KEYS[1] = 'x'",
+        "return unpack(ARGV)",
+        "return setmetatable(KEYS, {})",
+        "return function() return function() math.max = 1 end end",
+        "return getmetatable(math)",
+        "return cjson:encode()",
+    ] {
+        assert_eq!(sight(&mut engine, guarded), Sight::Guarded, "{guarded}");
+    }
+}
+
+#[test]
+fn what_is_seen_plainly_is_the_world() {
+    let engine = engine();
+    let globals = engine.lua.globals();
+    let is_left_out = |name: &str| matches!(name, "_G" | "load" | "loadstring" | "same");
+    for pair in globals.pairs::<String, Value>() {
+        let (name, value) = pair.expect("names are strings");
+        match (engine.plain.raw_get(&*name).expect("it is a table"), value) {
+            (Value::Nil, _) => assert!(is_left_out(&name), "{name}"),
+            // Scripts see an empty table in front of this one.
+            (Value::Table(plain), Value::Table(shown)) => {
+                assert!(plain.metatable().is_none() && shown.is_empty(), "{name}");
+                let real: Table =
+                    shown.metatable().expect("it has one").raw_get("__index").expect("it has one");
+                assert_eq!(plain, real, "{name}");
+            }
+            (plain, value) => assert_eq!(plain, value, "{name}"),
+        }
+    }
+    for pair in engine.plain.pairs::<String, Value>() {
+        let (name, _) = pair.expect("names are strings");
+        let is_input = matches!(&*name, "KEYS" | "ARGV");
+        assert!(is_input || globals.raw_get::<Value>(&*name).is_ok_and(|value| !value.is_nil()), "{name}");
+    }
+}
+
+#[test]
+fn a_run_finds_what_it_was_called_with_and_nothing_of_earlier_runs() {
+    let mut engine = engine();
+    let plain = "local all = {#KEYS, #ARGV} \
+                 for i = 1, 20 do all[#all + 1] = KEYS[i] or '' all[#all + 1] = ARGV[i] or '' end return all";
+    let guarded = format!("local keys = KEYS {plain}");
+    assert_eq!(sight(&mut engine, plain), Sight::Plain);
+    assert_eq!(sight(&mut engine, &guarded), Sight::Guarded);
+    let long = [b'x'; 5000];
+    let words: Vec<&[u8]> = vec![b"a", b"b", b"", &long, b"d", b"a", b"a", b"b", b"c", b"d"];
+    let many: Vec<&[u8]> = words.iter().chain(&words).copied().collect();
+    for (keys, arguments) in [
+        (&many[..2], &many[..0]),
+        (&many[..0], &many[..3]),
+        // A long text, and a table too long to last.
+        (&many[..4], &many[..1]),
+        (&many[..1], &many[..20]),
+        (&many[..16], &many[..17]),
+        (&many[..2], &many[..2]),
+        (&many[..0], &many[..0]),
+    ] {
+        let expected = told_with(&mut engine, &guarded, keys, arguments);
+        assert_eq!(told_with(&mut engine, plain, keys, arguments), expected);
+        let start = format!("*42\r\n:{}\r\n:{}\r\n", keys.len(), arguments.len());
+        assert!(expected.starts_with(&start), "{expected}");
+    }
+    // Between runs nothing long is held, and those that compile for the world find nothing there.
+    let _ = told_with(&mut engine, plain, &[&long], &many);
+    assert_eq!(told(&mut engine, "return ARGV[1]"), "$0\r\n\r\n");
+    let of_later =
+        told_with(&mut engine, "return loadstring('return {#KEYS, #ARGV}')()", &[b"k"], &[b"a", b"b"]);
+    assert_eq!(of_later, "*2\r\n:1\r\n:2\r\n");
 }
 
 #[test]
