@@ -171,7 +171,10 @@ fn limits(call: &Call<'_, '_>, program: Program<'_>) -> Limits {
     let limit = milliseconds(call.settings.script_time_limit.as_millis() as u64);
     let holder = (call.slot, call.keyspace.hold());
     let shown = match program {
-        Program::Function(_, function) => Some(ShownCall::new(&function.name, call.arguments)),
+        Program::Function(_, function) => {
+            let request = call.caller.request.as_ref().map(|request| &request.buffer);
+            Some(ShownCall::new(&function.name, call.arguments, request))
+        }
         Program::Script(_) => None,
     };
     let limits = (threshold, limit);
