@@ -11,6 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use crate::settings::{self, Settings, Stop};
@@ -143,8 +145,10 @@ fn ask_http(address: SocketAddr, password: &str) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let mut parts = report.parts;
-    if parts.is_empty() && !password.is_empty() && !password.contains(['\r', '\n']) {
-        parts = ready(address, &format!("Authorization: Bearer {password}\r\n"))?.parts;
+    if parts.is_empty() && !password.is_empty() {
+        // In this form a password may have spaces at its ends, and line ends.
+        let pair = BASE64_STANDARD.encode(format!(":{password}"));
+        parts = ready(address, &format!("Authorization: Basic {pair}\r\n"))?.parts;
     }
     let faults =
         parts.iter().filter(|(_, state)| *state != "up").map(|(name, state)| format!("; {name}: {state}"));

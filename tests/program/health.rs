@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::client::Client;
+use crate::support::client::{Client, text};
 use crate::support::process::{Folder, Server, quartet};
 use crate::support::program::{Ended, run};
 
@@ -21,6 +21,9 @@ fn health(folder: &Folder, arguments: &[&str]) -> Ended {
     }
     run(command)
 }
+
+/// A bearer token would lose the space at its end.
+const PASSWORD: &str = "sesame ";
 
 #[track_caller]
 fn check(folder: &Folder, arguments: &[&str], code: i32, stdout: &str, stderr: &str) {
@@ -46,13 +49,13 @@ fn a_server_that_cannot_keep_its_data_is_not_ready() {
     let data = Folder::new();
     let directory = data.path().join("data");
     let directory = directory.to_str().expect("the path is text");
-    let server = Server::quartet(&["--http-port", "0", "--dir", directory, "--requirepass", "sesame"]);
+    let server = Server::quartet(&["--http-port", "0", "--dir", directory, "--requirepass", PASSWORD]);
     let mut client = Client::connect(server.address());
-    assert_eq!(client.ask("AUTH sesame"), "OK");
+    assert_eq!(text(&client.call(&["AUTH", PASSWORD])), "OK");
     assert!(client.ask("LOCK.ACQUIRE printer alice TTL 30000").contains('1'));
     fs::remove_dir_all(directory).expect("the journal was made");
     check(server.folder(), &[], 1, "down\n", "");
-    let ended = health(server.folder(), &["--requirepass", "sesame"]);
+    let ended = health(server.folder(), &["--requirepass", PASSWORD]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.starts_with("down; disk: ") && ended.stdout.contains("is gone"), "{}", ended.stdout);
 }
