@@ -151,15 +151,32 @@ impl SimulatedServer {
 
     /// Lets time pass, and does what falls due, `settle` after each.
     pub(crate) fn advance(&mut self, duration: Duration, mut settle: impl FnMut(&mut SimulatedServer)) {
-        let mut left = duration;
+        let (mut left, mut until_housekeeping) = (duration, HOUSEKEEPING_INTERVAL);
         while !left.is_zero() {
-            let step = left.min(HOUSEKEEPING_INTERVAL);
+            let step = left.min(until_housekeeping).min(self.until_alarm());
             self.services.clock.advance(step);
-            self.services.keep_house();
-            self.threads.iter_mut().for_each(|thread| thread.executor.advance());
-            settle(self);
             left -= step;
+            until_housekeeping -= step;
+            if until_housekeeping.is_zero() || left.is_zero() {
+                until_housekeeping = HOUSEKEEPING_INTERVAL;
+                self.services.keep_house();
+            }
+            self.ring();
+            settle(self);
         }
+    }
+
+    /// Does what has fallen due by now; whether anything had.
+    pub(crate) fn ring(&mut self) -> bool {
+        let is_due = self.services.alarm.next().is_some_and(|due| due <= self.services.clock.now().millis());
+        self.threads.iter_mut().for_each(|thread| thread.executor.advance());
+        is_due
+    }
+
+    /// How long it is until something falls due; a millisecond if something has.
+    fn until_alarm(&self) -> Duration {
+        let next = self.services.alarm.next().unwrap_or(u64::MAX);
+        Duration::from_millis(next.saturating_sub(self.services.clock.now().millis()).max(1))
     }
 
     /// Tells the broker's clients that the server ends, and accepts no more of them.

@@ -15,6 +15,9 @@ use super::frames::word;
 use super::target::Received;
 use crate::support::simulated_server::{SimulatedConnection, SimulatedServer};
 
+/// More often than anything is due at one moment.
+const RINGS_MAX: usize = 1000;
+
 /// The clients of a server for one transcript.
 pub(crate) struct FrameInProcess {
     server: SimulatedServer,
@@ -96,10 +99,17 @@ impl FrameInProcess {
     }
 }
 
-/// Turns of all connections until none has anything to do.
+/// Turns of all connections, and what is due, until nobody has anything to do.
 fn settle(server: &mut SimulatedServer, clients: &mut BTreeMap<char, Client>) {
-    let mut turn_all = || {
-        clients.values_mut().filter_map(|client| server.turn(&mut client.connection).then_some(())).count()
-    };
-    while turn_all() > 0 {}
+    for _ in 0..RINGS_MAX {
+        let mut turn_all = || {
+            let turn = |client: &mut Client| server.turn(&mut client.connection).then_some(());
+            clients.values_mut().filter_map(turn).count()
+        };
+        while turn_all() > 0 {}
+        if !server.ring() {
+            return;
+        }
+    }
+    panic!("something stays due");
 }

@@ -150,6 +150,17 @@ fn the_broker_answers_as_the_transcripts_say_in_process() {
 }
 
 #[test]
+fn the_broker_keeps_streams_as_the_transcripts_say_in_process() {
+    let mut failures = Vec::new();
+    for transcript in load_streams() {
+        let mut fresh = || Target::FramesInProcess(FrameInProcess::new(&transcript));
+        let ways = [Way::CommandPerWrite, Way::BytePerWrite];
+        failures.extend(ways.into_iter().flat_map(|way| check_way(&transcript, &mut fresh, None, way)));
+    }
+    assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
+}
+
+#[test]
 fn every_step_says_what_it_is_answered() {
     let silent = |arguments: &[Vec<u8>]| arguments.iter().any(|word| word.eq_ignore_ascii_case(b"REPLY"));
     for transcript in load_all().into_iter().filter(|transcript| !transcript.is_of_frames()) {
