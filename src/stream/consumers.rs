@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::consumer::effect::Effect;
 use super::consumer::{Consumer, Report};
 use super::definition::ConsumerDefinition;
-use super::running::{MESSAGES_PER_TURN, Reading};
+use super::running::{LastRead, MESSAGES_PER_TURN};
 use super::shared::Stream;
 use super::state::Data;
 use crate::delivery::{AfterBatch, Effects, FanOut, Watch};
@@ -49,7 +49,7 @@ pub(super) struct Slot {
     /// When the next messages were stored that it delivers with their pauses, if those are in files.
     pub(super) times: BTreeMap<u64, i64>,
     /// Where its last message was read, unless a thread runs it.
-    pub(super) reading: Option<Reading>,
+    pub(super) reading: Option<LastRead>,
     /// It has read since the last housekeeping.
     pub(super) has_read: bool,
 }

@@ -9,7 +9,7 @@ use super::consumer::effect::{Effect, Turn};
 use super::consumer::request::PullRequest;
 use super::consumer::rules::{Rules, Start};
 use super::consumer::status::{FlowToken, Kind};
-use super::consumer::{Acknowledgement, Answer, Consumer, DeliveryId};
+use super::consumer::{Acknowledgement, Confirmation, Consumer, DeliveryId};
 use super::consumers::{Consumers, Defined, Slot};
 use super::definition::{ConsumerDefinition, DeliverInterest};
 use super::pending::{Change, Then};
@@ -305,7 +305,7 @@ impl Stream {
             answer
         });
         let Some((answer, end)) = told else { return false };
-        if let (Answer::WhenKept, Some(answered)) = (answer, answered) {
+        if let (Confirmation::WhenKept, Some(answered)) = (answer, answered) {
             let then = Box::new(|_: &Arc<Stream>, synced: Result<(), Lost>, effects: &mut Effects| {
                 if synced.is_ok() {
                     answered(effects);

@@ -11,7 +11,7 @@ use super::header_names;
 use super::message::StoredMessage;
 use super::reading::ReadError;
 use super::reply_subjects::{DeliveryNumbers, acknowledgement_begin, flow_control};
-use super::running::{Done, Reading, Traits, Work};
+use super::running::{Done, LastRead, Traits, Work};
 use super::shared::Stream;
 use super::state::Place;
 use crate::clock::Now;
@@ -22,7 +22,7 @@ struct Courier<'c> {
     stream: &'c Stream,
     consumer: &'c str,
     traits: Traits,
-    reading: &'c mut Reading,
+    reading: &'c mut LastRead,
     /// Deliveries that nobody misses, since those after them have their numbers.
     uncounted: u64,
     /// Whether the disk has refused a message that the consumer waits for, so that the turn ends there.
@@ -74,7 +74,7 @@ impl Stream {
 }
 
 impl<'c> Courier<'c> {
-    fn new(stream: &'c Stream, consumer: &'c str, traits: Traits, reading: &'c mut Reading) -> Courier<'c> {
+    fn new(stream: &'c Stream, consumer: &'c str, traits: Traits, reading: &'c mut LastRead) -> Courier<'c> {
         let reply = acknowledgement_begin(&stream.name, consumer);
         let prefix = reply.len();
         let done = Done::default();

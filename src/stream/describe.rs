@@ -10,7 +10,7 @@ use super::consumers::Slot;
 use super::definition::{ConsumerDefinition, StreamDefinition};
 use super::index::Index;
 use super::json::{Nanoseconds, Time};
-use super::running::Reading;
+use super::running::LastRead;
 use super::shared::{Stream, nanoseconds};
 use super::state::{Data, Place};
 use crate::clock::Now;
@@ -82,7 +82,7 @@ impl Stream {
         state.first_ts = match first {
             First::Known(time) => time,
             First::Read(sequence, place) => {
-                let read = self.read(sequence, &place, 0, &mut Reading::default(), |message| message.time);
+                let read = self.read(sequence, &place, 0, &mut LastRead::default(), |message| message.time);
                 read.map_or(Time::ZERO, Time::from_nanoseconds)
             }
         };

@@ -14,7 +14,7 @@ use super::filter::Filter;
 use super::index::Index;
 use super::message::StoredMessage;
 use super::reading::ReadError;
-use super::running::Reading;
+use super::running::LastRead;
 use super::shared::{Keeping, Life, State, Stream};
 use super::state::{Missing, Place};
 
@@ -63,7 +63,7 @@ pub struct Follower {
     next: u64,
     /// Up to this sequence, only the last message of each subject is wanted, and holes are not reported.
     latest_until: u64,
-    reading: Reading,
+    reading: LastRead,
 }
 
 /// What is read next, as it was found under the lock.
@@ -90,7 +90,7 @@ impl Follower {
         }
         let id = hub.last_follower.fetch_add(1, Relaxed) + 1;
         let stream = Arc::clone(stream);
-        Some(Follower { stream, id, filter, next, latest_until: 0, reading: Reading::default() })
+        Some(Follower { stream, id, filter, next, latest_until: 0, reading: LastRead::default() })
     }
 
     /// Makes it skip all messages up to `until` except the last of each subject.
@@ -152,7 +152,7 @@ impl Follower {
         self.next = next;
         if is_end {
             // An open file would take room on the disk though it was removed.
-            self.reading = Reading::default();
+            self.reading = LastRead::default();
         }
         Ok(is_end)
     }

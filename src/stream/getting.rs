@@ -4,7 +4,7 @@ use super::api::get::{MessageGet, Start};
 use super::filter::Filter;
 use super::message::StoredMessage;
 use super::reading::ReadError;
-use super::running::Reading;
+use super::running::LastRead;
 use super::shared::Stream;
 use super::state::Place;
 
@@ -25,7 +25,7 @@ impl Stream {
         see: impl FnOnce(&StoredMessage<'_>) -> T,
     ) -> Result<Option<T>, ReadError> {
         let Some((sequence, place)) = self.place_of(wanted)? else { return Ok(None) };
-        match self.read(sequence, &place, 0, &mut Reading::default(), see) {
+        match self.read(sequence, &place, 0, &mut LastRead::default(), see) {
             Ok(seen) => Ok(Some(seen)),
             Err(ReadError::Gone) => Ok(None),
             Err(error) => Err(error),

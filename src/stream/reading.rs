@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::message::StoredMessage;
 use super::record::Record;
-use super::running::Reading;
+use super::running::LastRead;
 use super::segment::{self, Reader, Segment};
 use super::shared::Stream;
 use super::state::Place;
@@ -62,7 +62,7 @@ impl Stream {
         sequence: u64,
         place: &Place,
         expected: usize,
-        reading: &mut Reading,
+        reading: &mut LastRead,
         see: impl FnOnce(&StoredMessage<'_>) -> T,
     ) -> Result<T, ReadError> {
         match place {
@@ -91,7 +91,7 @@ impl Stream {
         &self,
         position: Position,
         expected: usize,
-        reading: &mut Reading,
+        reading: &mut LastRead,
         see: &mut Option<S>,
     ) -> Result<T, ReadError> {
         if reading.journal.is_none() {
@@ -119,7 +119,7 @@ impl Stream {
             let is_stored = state.data.index.is_stored(sequence);
             is_stored.then(|| state.data.contents.place(sequence)).flatten()
         };
-        self.read(sequence, &place.ok_or(ReadError::Gone)?, 0, &mut Reading::default(), see)
+        self.read(sequence, &place.ok_or(ReadError::Gone)?, 0, &mut LastRead::default(), see)
     }
 }
 
@@ -127,7 +127,7 @@ impl Stream {
 fn read_file<T>(
     sequence: u64,
     file: &Arc<Segment>,
-    reading: &mut Reading,
+    reading: &mut LastRead,
     see: impl FnOnce(&StoredMessage<'_>) -> T,
 ) -> Result<T, ReadError> {
     let reader = match reading.file.take() {

@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Where a consumer has read last, so that it continues from there.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct LastRead {
     /// The file of the stream.
     pub(super) file: Option<Reader>,
     /// The sequence behind the message that was read from it last.
@@ -56,7 +56,7 @@ pub(super) struct Work {
     pub(super) name: Arc<str>,
     pub(super) steps: Vec<(Effect, Option<Place>)>,
     pub(super) traits: Traits,
-    pub(super) reading: Reading,
+    pub(super) reading: LastRead,
     /// Whether there may be more to deliver at once.
     is_more: bool,
 }

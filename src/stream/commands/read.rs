@@ -74,7 +74,7 @@ fn read(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let clock = Arc::clone(&call.services.clock);
     let number = stream.hub.last_follower.fetch_add(1, Relaxed) + 1;
-    let reading = Reading { settled, stream, wanted, follower: None, number, due, clock };
+    let reading = BlockedRead { settled, stream, wanted, follower: None, number, due, clock };
     call.continuation.blocked = Some(Box::new(reading));
     call.continuation.flow = Flow::Wait;
     Ok(())
@@ -116,7 +116,7 @@ fn from(word: &[u8]) -> Result<From, Refusal> {
 }
 
 /// A read that continues when no lock is held, and waits for messages if the client asked for that.
-struct Reading {
+struct BlockedRead {
     /// Waits until every message that was published before is certain.
     settled: Ticket<Answer>,
     stream: Arc<Stream>,
@@ -143,7 +143,7 @@ struct Contents {
     payload: Box<[u8]>,
 }
 
-impl BlockedCommand for Reading {
+impl BlockedCommand for BlockedRead {
     fn poll(&mut self, waker: &Waker, output: &mut Output, _: &mut Continuation) -> Poll<()> {
         if self.follower.is_none() {
             if self.settled.poll(waker).is_pending() {
@@ -170,7 +170,7 @@ impl BlockedCommand for Reading {
     }
 }
 
-impl Reading {
+impl BlockedRead {
     fn begin(&self) -> Result<Follower, Refusal> {
         let (_, last) = self.stream.range();
         let next = match self.wanted.from {

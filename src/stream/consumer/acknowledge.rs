@@ -33,7 +33,7 @@ pub struct DeliveryId {
 
 /// Whether a receiver that asked for an answer to its acknowledgement gets one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum Confirmation {
     /// As soon as all records so far are on the disk.
     WhenKept,
     /// None: the consumer never delivered that message, or expects no acknowledgements.
@@ -48,11 +48,11 @@ impl Consumer {
         turn: &mut Turn<'_>,
         delivery: DeliveryId,
         said: Acknowledgement<'_>,
-    ) -> Answer {
+    ) -> Confirmation {
         let sequence = delivery.sequence;
         self.used(turn.micros());
         if !self.rules.expects_acknowledgements() || sequence == 0 || sequence > self.position {
-            return Answer::Never;
+            return Confirmation::Never;
         }
         self.acknowledged_at = Some(turn.now.wall_micros());
         if said == Acknowledgement::Positive {
@@ -67,7 +67,7 @@ impl Consumer {
             Acknowledgement::InProgress => self.extend(turn, sequence),
             Acknowledgement::Terminate(reason) => self.terminate(turn, delivery, reason),
         }
-        Answer::WhenKept
+        Confirmation::WhenKept
     }
 
     /// Reports how long an acknowledgement took, if this one is among the sampled ones.

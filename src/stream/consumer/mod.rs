@@ -38,7 +38,7 @@ mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use self::acknowledge::{Acknowledgement, Answer, DeliveryId};
+pub use self::acknowledge::{Acknowledgement, Confirmation, DeliveryId};
 pub use self::report::Report;
 
 use self::effect::{Effect, Turn};

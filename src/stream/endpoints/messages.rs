@@ -41,7 +41,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Reading {
+struct ReadQuery {
     /// Where to begin: a sequence, a time, `first` (the first message in the stream) or `new` (messages stored from now on).
     #[param(default = "first", example = "2026-01-02T03:04:05Z")]
     from: Option<String>,
@@ -94,7 +94,7 @@ enum Form {
 /// sends the last one as `Last-Event-ID`, as EventSource does by itself, goes on exactly behind it.  An id of another epoch, or
 /// beyond the end, leads to a gap and then to the first message.  A slow reader costs no memory: it is served from the stream.
 #[utoipa::path(get, path = "/streams/{stream}/messages", tag = "streams", extensions(("x-takes-ticket" = json!(true))),
-    params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"), Reading,
+    params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"), ReadQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; it counts before `from`")),
     responses((status = 200, description = "The messages", content((Page = "application/json"),
         (String = "application/x-ndjson", example = "{\"sequence\":7,\"time\":\"2026-01-02T03:04:05Z\",\"subject\":\"orders.new\",\"payload\":\"hello\"}\n"),
@@ -103,7 +103,7 @@ async fn stream_messages(
     State(context): State<Context>,
     PathText(name): PathText,
     accept: Accept,
-    Query(reading): Query<Reading>,
+    Query(reading): Query<ReadQuery>,
     last_event: LastEventId,
     room: Room,
 ) -> Result<Response, Problem> {

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::super::reading::ReadError;
-use super::super::running::Reading;
+use super::super::running::LastRead;
 use super::super::segment::{self, Appender, FileId, Segment, rewrite, segment_bytes};
 use super::super::shared::{Keeping, Life, Stream};
 use super::super::state::Place;
@@ -98,7 +98,7 @@ impl Stream {
     }
 
     fn append_all(&self, moving: &[Moving], appender: &mut Appender) -> io::Result<()> {
-        let mut reading = Reading::default();
+        let mut reading = LastRead::default();
         let end = moving.last().and_then(|last| last.place.end_in_journal());
         for Moving { sequence, place } in moving {
             let expected = place.bytes_until(end);

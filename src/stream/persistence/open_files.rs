@@ -187,11 +187,11 @@ mod tests {
     use crate::disk::Folder;
 
     /// A folder that goes with the test.
-    struct Directory(PathBuf);
+    struct TestFolder(PathBuf);
 
-    impl Directory {
-        fn new(name: &str) -> Directory {
-            Directory(std::env::temp_dir().join(format!("quartet-{name}-{}", std::process::id())))
+    impl TestFolder {
+        fn new(name: &str) -> TestFolder {
+            TestFolder(std::env::temp_dir().join(format!("quartet-{name}-{}", std::process::id())))
         }
 
         fn files(&self) -> OpenFiles {
@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    impl Drop for Directory {
+    impl Drop for TestFolder {
         fn drop(&mut self) {
             // A folder that is left behind does no harm.
             let _ = std::fs::remove_dir_all(&self.0);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn few_files_are_open_and_all_can_be_read() {
-        let directory = Directory::new("open-files");
+        let directory = TestFolder::new("open-files");
         let disk = directory.files();
         let names: Vec<String> = (0..3 * OPEN_FILES_MAX).map(|number| format!("{number}.x")).collect();
         for name in &names {
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn files_that_nobody_has_are_forgotten() {
-        let directory = Directory::new("forgotten-files");
+        let directory = TestFolder::new("forgotten-files");
         let disk = directory.files();
         disk.create("1.x").expect("it is made");
         let (one, two) = (disk.open("1.x").expect("it opens"), disk.open("1.x").expect("it opens"));

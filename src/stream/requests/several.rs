@@ -9,7 +9,7 @@ use crate::stream::api::direct;
 use crate::stream::filter::Filter;
 use crate::stream::message::StoredMessage;
 use crate::stream::reading::ReadError;
-use crate::stream::running::Reading;
+use crate::stream::running::LastRead;
 use crate::stream::segment;
 use crate::stream::shared::Stream;
 use crate::stream::state::Place;
@@ -135,7 +135,7 @@ impl Several {
             return Ended::All;
         }
         let end = places.iter().rev().find_map(|(_, place)| place.end_in_journal());
-        let (mut reading, mut sent) = (Reading::default(), 0);
+        let (mut reading, mut sent) = (LastRead::default(), 0);
         for (sequence, place) in &places {
             let stream = Arc::clone(&self.stream);
             let expected = place.bytes_until(end);

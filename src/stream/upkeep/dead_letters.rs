@@ -29,7 +29,7 @@ use crate::stream::header_names;
 use crate::stream::json::Time;
 use crate::stream::reading::ReadError;
 use crate::stream::record::LeftRecord;
-use crate::stream::running::{Reading, Work};
+use crate::stream::running::{LastRead, Work};
 use crate::stream::shared::{Stream, nanoseconds};
 use crate::stream::state::Place;
 use crate::stream::store::{Incoming, Publisher};
@@ -111,14 +111,14 @@ impl Stream {
             upkeep.retry_at = is_more.then_some(now.micros() + BREAK_MICROS);
             letters
         };
-        let mut reading = Reading::default();
+        let mut reading = LastRead::default();
         letters.into_iter().for_each(|letter| self.send_letter(letter, &mut reading, now, effects));
     }
 
     fn send_letter(
         self: &Arc<Stream>,
         letter: Letter,
-        reading: &mut Reading,
+        reading: &mut LastRead,
         now: Now,
         effects: &mut Effects,
     ) {
@@ -159,7 +159,7 @@ impl Stream {
         letter: Letter,
         from: &From,
         place: &Place,
-        reading: &mut Reading,
+        reading: &mut LastRead,
         now: Now,
     ) -> Result<Contents, ReadError> {
         self.read(letter.letter.sequence, place, 0, reading, |message| {

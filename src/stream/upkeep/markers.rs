@@ -8,7 +8,7 @@ use quartet_protocol::broker::headers::Headers;
 use super::age::Ending;
 use crate::stream::header_names;
 use crate::stream::json::Nanoseconds;
-use crate::stream::running::Reading;
+use crate::stream::running::LastRead;
 use crate::stream::shared::Stream;
 
 /// The headers of a marker with this lifetime.
@@ -21,7 +21,7 @@ pub(super) fn headers(lifetime: Nanoseconds) -> Vec<u8> {
 impl Stream {
     /// Whether the last message of a subject is a marker; a message that cannot be read counts as none.
     pub(super) fn is_marker(&self, ending: &Ending) -> bool {
-        let is_marker = self.read(ending.last, &ending.place, 0, &mut Reading::default(), |message| {
+        let is_marker = self.read(ending.last, &ending.place, 0, &mut LastRead::default(), |message| {
             Headers::new(message.headers)
                 .is_some_and(|headers| headers.get(header_names::MARKER_REASON.as_bytes()).is_some())
         });

@@ -6,7 +6,7 @@ use super::{Bench, Effect};
 use crate::stream::consumer::limits::{DELAYED_MAX, PENDING_MAX};
 use crate::stream::consumer::record::Record;
 use crate::stream::consumer::rules::{Acknowledgements, Retention, Rules};
-use crate::stream::consumer::{Acknowledgement, Answer};
+use crate::stream::consumer::{Acknowledgement, Confirmation};
 
 #[test]
 fn the_floor_follows_what_is_acknowledged() {
@@ -29,10 +29,10 @@ fn acknowledgements_of_what_is_not_out_change_nothing() {
     let mut bench = Bench::with(Rules::default(), &["x"; 3]);
     bench.ask("a", 1);
     bench.take_effects();
-    assert_eq!(bench.ack(1), Answer::WhenKept);
+    assert_eq!(bench.ack(1), Confirmation::WhenKept);
     assert_eq!(bench.take_effects(), [Effect::Keep(Record::Acknowledged { sequence: 1 })]);
     for sequence in [0, 1, 2, 3, 100, u64::MAX] {
-        let answer = if sequence == 1 { Answer::WhenKept } else { Answer::Never };
+        let answer = if sequence == 1 { Confirmation::WhenKept } else { Confirmation::Never };
         for said in [
             Acknowledgement::Positive,
             Acknowledgement::Negative(None),

@@ -22,7 +22,7 @@ use super::messages::{Messages, Size};
 use super::record::Record;
 use super::request::PullRequest;
 use super::rules::{Mode, Pull, Push, Rules};
-use super::{Acknowledgement, Answer, Consumer, DeliveryId};
+use super::{Acknowledgement, Confirmation, Consumer, DeliveryId};
 use crate::clock::Now;
 use crate::stream::filter::Filter;
 
@@ -168,19 +168,19 @@ impl Bench {
         self.turn(|consumer, turn| consumer.request(turn, request));
     }
 
-    pub(super) fn ack(&mut self, sequence: u64) -> Answer {
+    pub(super) fn ack(&mut self, sequence: u64) -> Confirmation {
         self.say(sequence, Acknowledgement::Positive)
     }
 
-    pub(super) fn nak(&mut self, sequence: u64) -> Answer {
+    pub(super) fn nak(&mut self, sequence: u64) -> Confirmation {
         self.say(sequence, Acknowledgement::Negative(None))
     }
 
-    pub(super) fn nak_after(&mut self, sequence: u64, seconds: u64) -> Answer {
+    pub(super) fn nak_after(&mut self, sequence: u64, seconds: u64) -> Confirmation {
         self.say(sequence, Acknowledgement::Negative(Some(Duration::from_secs(seconds))))
     }
 
-    pub(super) fn say(&mut self, sequence: u64, said: Acknowledgement<'_>) -> Answer {
+    pub(super) fn say(&mut self, sequence: u64, said: Acknowledgement<'_>) -> Confirmation {
         let delivery = DeliveryId { sequence, consumer_sequence: 0 };
         self.turn(|consumer, turn| consumer.acknowledge(turn, delivery, said))
     }

@@ -49,7 +49,7 @@ fn an_ordered_consumer_keeps_nothing_and_waits_for_nothing() {
     assert_eq!(effects.len(), 3, "{effects:?}");
     bench.counts(0, 0, 0, 0);
     bench.floor(3, 3);
-    assert_eq!(bench.ack(1), super::Answer::Never);
+    assert_eq!(bench.ack(1), super::Confirmation::Never);
 }
 
 #[test]

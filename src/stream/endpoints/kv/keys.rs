@@ -37,7 +37,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Reading {
+struct ReadQuery {
     /// The entry with this revision instead of the last one.
     #[param(minimum = 1)]
     revision: Option<u64>,
@@ -64,7 +64,7 @@ struct History {
 /// entries that are kept, and with `?watch` the value now and each change, as `GET /kv/{bucket}?watch` has them.
 #[utoipa::path(get, path = "/kv/{bucket}/{key}", tag = "kv", extensions(("x-takes-ticket" = json!(true))),
     params(("bucket" = String, Path, description = "The name of the bucket", example = "settings"),
-        ("key" = String, Path, description = "The key, percent-encoded", example = "colour"), Reading, ConditionHeaders,
+        ("key" = String, Path, description = "The key, percent-encoded", example = "colour"), ReadQuery, ConditionHeaders,
         ("Last-Event-ID" = Option<String>, Header, description = "With `watch`: the last event that was seen")),
     responses((status = 200, description = "The value", headers(("ETag" = String, description = "Its revision")),
             content((String = "application/octet-stream", example = "blue"), (History = "application/json"),
@@ -73,7 +73,7 @@ struct History {
 async fn read_key(
     State(context): State<Context>,
     PathParts([bucket, key]): PathParts<2>,
-    Query(reading): Query<Reading>,
+    Query(reading): Query<ReadQuery>,
     conditions: Conditions,
     accept: Accept,
     last_event: LastEventId,
