@@ -240,7 +240,6 @@ CONSUMER.CREATE.S.C {"stream_name":"S","config":{"durable_name":"C","ack_policy"
 STREAM.DELETE.S
 STREAM.CREATE.S {"name":"S","subjects":["s.>"]}
 CONSUMER.CREATE.S.C {"stream_name":"S","config":{"durable_name":"C","ack_policy":"explicit"}}
-differs: an ephemeral consumer gets its threshold here, too
 CONSUMER.CREATE.S.C {"stream_name":"S","config":{"ack_policy":"explicit","name":"C"}}
 STREAM.DELETE.S
 STREAM.CREATE.S {"name":"S","subjects":["s.>"]}
