@@ -114,7 +114,7 @@ impl Consumer {
     pub fn settle(&mut self, turn: &mut Turn<'_>) {
         self.is_settled = true;
         // A stream in memory only may have begun anew.
-        self.position = self.position.min(turn.messages.last());
+        self.position = self.position.min(turn.messages.last().max(self.rules.start.passed()));
         if let Some(until) = self.newest.take().map(|newest| newest.until) {
             self.deliver_newest(turn, until);
         }

@@ -63,6 +63,16 @@ pub enum Start {
     LastPerSubject,
 }
 
+impl Start {
+    /// The last sequence that a consumer passes over whether or not its stream has come so far.
+    pub(super) fn passed(self) -> u64 {
+        match self {
+            Start::Sequence(sequence) => sequence.saturating_sub(1),
+            _ => 0,
+        }
+    }
+}
+
 /// Who gets the messages.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Mode {

@@ -37,7 +37,7 @@ impl Consumer {
             Start::All | Start::LastPerSubject => messages.first().saturating_sub(1).min(last),
             Start::Last => messages.last_matching(filter).map_or(last, |sequence| sequence - 1),
             Start::New => last,
-            Start::Sequence(sequence) => sequence.max(messages.first()).saturating_sub(1).min(last),
+            Start::Sequence(_) => consumer.rules.start.passed().max(messages.first().saturating_sub(1)),
             Start::Time(time) => messages.since(time).saturating_sub(1).min(last),
         };
         if consumer.rules.start == Start::LastPerSubject {

@@ -25,7 +25,10 @@ fn each_policy_begins_where_it_says() {
         (Start::Sequence(0), Filter::all(), &[1, 2, 3, 4, 5, 6, 7]),
         (Start::Sequence(4), Filter::all(), &[4, 5, 6, 7]),
         (Start::Sequence(2), a(), &[3, 6]),
-        (Start::Sequence(100), Filter::all(), &[6, 7]),
+        (Start::Sequence(7), Filter::all(), &[7]),
+        (Start::Sequence(7), a(), &[]),
+        (Start::Sequence(100), Filter::all(), &[]),
+        (Start::Sequence(u64::MAX), a(), &[]),
         (Start::Time(second(-5)), a(), &[1, 3, 6]),
         (Start::Time(second(2)), Filter::all(), &[3, 4, 5, 6, 7]),
         (Start::Time(second(2) + 1), Filter::all(), &[4, 5, 6, 7]),
@@ -50,7 +53,7 @@ fn each_policy_begins_where_it_says() {
 #[test]
 fn an_empty_stream_and_one_without_its_first_messages_can_be_consumed() {
     for start in
-        [Start::All, Start::Last, Start::New, Start::Sequence(9), Start::Time(0), Start::LastPerSubject]
+        [Start::All, Start::Last, Start::New, Start::Sequence(1), Start::Time(0), Start::LastPerSubject]
     {
         let mut bench = Bench::new(Rules { start, ..Rules::default() });
         bench.publish(&["a"]);
@@ -65,6 +68,26 @@ fn an_empty_stream_and_one_without_its_first_messages_can_be_consumed() {
     bench.consumer = super::Consumer::new(consumer, &mut turn);
     bench.counts(0, 0, 0, 0);
     bench.floor(0, 5);
+}
+
+#[test]
+fn a_sequence_that_is_still_to_come_is_waited_for_over_a_restart() {
+    let rules = Rules { start: Start::Sequence(8), ..Rules::default() };
+    let mut bench = Bench::with(rules, SUBJECTS);
+    assert_eq!((bench.consumer.report().delivered_stream, bench.consumer.report().pending), (7, 0));
+    bench.floor(0, 7);
+    bench.ask("in", 9);
+    bench.publish(&["a.1"]);
+    bench.check(&[]);
+    bench.remove(6); // which it never wanted
+    bench.counts(0, 0, 0, 1);
+    let snapshot = bench.consumer.snapshot(bench.now);
+    bench.restart(&snapshot, &[]);
+    bench.publish(&["a.1", "a.2", "a.3"]);
+    bench.counts(2, 0, 0, 0);
+    bench.ask("in", 9);
+    bench.check(&["in: 8", "in: 9"]);
+    bench.floor(0, 7);
 }
 
 #[test]
