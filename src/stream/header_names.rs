@@ -21,6 +21,11 @@ names! {
     SCHEDULE "Nats-Schedule" "When the message is published on its target."
     SCHEDULE_TARGET "Nats-Schedule-Target" "The subject on which a scheduled message is published."
     SCHEDULE_LIFETIME "Nats-Schedule-TTL" "The lifetime of what a schedule publishes."
+    SCHEDULE_ZONE "Nats-Schedule-Time-Zone" "The time zone of a schedule that comes again."
+    SCHEDULE_SOURCE "Nats-Schedule-Source" "The subject whose last message a schedule publishes."
+    SCHEDULE_ROLLUP "Nats-Schedule-Rollup" "Which messages the message that a schedule publishes replaces."
+    BATCH_ID "Nats-Batch-Id" "The batch that is stored as a whole or not at all."
+    INCREMENT "Nats-Incr" "What is added to the counter of the subject."
     DELAY "Nats-Delay" "How long after it was stored the message is published on its target."
     REQUIRED_API_LEVEL "Nats-Required-Api-Level" "The level of the API that a client needs."
 

@@ -125,6 +125,10 @@ errors! {
     SCHEDULE_TARGET_INVALID 400 10190 "message schedules target is invalid",
     SCHEDULE_TTL_INVALID 400 10191 "message schedules invalid per-message TTL",
     SCHEDULE_ROLLUP_INVALID 400 10192 "message schedules invalid rollup",
+    SCHEDULE_SOURCE_INVALID 400 10203 "message schedules source is invalid",
+    COUNTERS_DISABLED 400 10168 "message counters is disabled",
+    INCREMENT_INVALID 400 10171 "message counter increment is invalid",
+    ATOMIC_PUBLISH_DISABLED 400 10174 "atomic publish is disabled",
     // Consumers.
     CONSUMER_NOT_FOUND 404 10014 "consumer not found",
     CONSUMER_CREATE 500 10012 "{err}",

@@ -23,7 +23,7 @@ pub use dead_letter::DEAD_LETTER_SUBJECT;
 pub use republish::{Republish, Transform};
 pub use stream::{Compression, ConsumerLimits, Discard, PersistMode, Retention, Storage, StreamDefinition};
 pub use subjects::collides;
-pub use unbuilt::Unbuilt;
+pub use unbuilt::{Unbuilt, UnbuiltObject};
 
 /// Longest name of a stream or consumer, in bytes: files may be called so.
 pub const NAME_MAX: usize = 255;

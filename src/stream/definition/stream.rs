@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::republish::Republish;
-use super::unbuilt::Unbuilt;
+use super::unbuilt::{Unbuilt, UnbuiltObject};
 use super::{is_same_metadata, subjects};
 use crate::stream::api::error::ApiError;
 use crate::stream::json::{Nanoseconds, can_not_unmarshal, members, read_document, words};
@@ -141,6 +141,7 @@ pub struct StreamDefinition {
     /// What clients keep with it.
     pub metadata: BTreeMap<String, String>,
     unbuilt: Unbuilt,
+    mirror: UnbuiltObject,
 }
 
 members! { StreamDefinition, "server.StreamConfigRequest", {
@@ -160,7 +161,7 @@ members! { StreamDefinition, "server.StreamConfigRequest", {
     "no_ack" => no_acknowledgement IfSet,
     "duplicate_window" => duplicate_window IfSet,
     "placement" => unbuilt IfSet,
-    "mirror" => unbuilt IfSet,
+    "mirror" => mirror IfSet,
     "sources" => unbuilt IfSet,
     "compression" => compression Always,
     "first_seq" => first_sequence IfSet,

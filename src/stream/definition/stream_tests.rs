@@ -33,6 +33,8 @@ fn what_clients_send_is_taken() {
         r#"{"name":"S","mirror_direct":false,"allow_atomic":false,"allow_batched":false,"allow_msg_counter":false,"placement":{},"sources":[]}"#,
         r#"{"name":"S","persist_mode":"default"}"#,
         r#"{"name":"S","persist_mode":""}"#,
+        r#"{"name":"S","mirror":null,"subject_transform":{}}"#,
+        r#"{"name":"S","placement":{"cluster":"","tags":[]},"subject_transform":{"src":"","dest":""}}"#,
     ] {
         assert_eq!(checked(document), checked(r#"{"name":"S"}"#), "{document}");
     }
@@ -42,6 +44,9 @@ fn what_clients_send_is_taken() {
 fn what_is_not_built_is_refused() {
     for (member, value) in [
         ("mirror", r#"{"name":"X"}"#),
+        ("mirror", "{}"),
+        ("sources", "[{}]"),
+        ("placement", r#"{"cluster":"","tags":["a"]}"#),
         ("sources", r#"[{"name":"X"}]"#),
         ("placement", r#"{"cluster":"c"}"#),
         ("subject_transform", r#"{"src":"a","dest":"b"}"#),

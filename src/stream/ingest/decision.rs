@@ -55,9 +55,16 @@ pub fn decide<'h>(
     stored: &impl Stored,
     now: i64,
 ) -> Result<Verdict<'h>, ApiError> {
+    if wishes.unbuilt.batch.is_some() {
+        return Err(error::ATOMIC_PUBLISH_DISABLED.error());
+    }
     check_size(stream, headers_length, payload_length)?;
     if stream.sealed {
         return Err(error::STREAM_SEALED.error());
+    }
+    if let Some(increment) = wishes.unbuilt.increment {
+        let is_valid = headers::is_increment(increment);
+        return Err(if is_valid { error::COUNTERS_DISABLED } else { error::INCREMENT_INVALID }.error());
     }
     if wishes.expected_stream.is_some_and(|expected| expected != stream.name.as_bytes()) {
         return Err(error::STREAM_NOT_MATCH.error());
@@ -160,7 +167,8 @@ fn schedule<'h>(
     if !stream.allow_message_schedules {
         return Err(error::SCHEDULES_DISABLED.error());
     }
-    let at = due(wishes, now).ok_or_else(|| error::SCHEDULE_PATTERN_INVALID.error())?;
+    let at = due(wishes, now).filter(|_| wishes.unbuilt.schedule_zone.is_none());
+    let at = at.ok_or_else(|| error::SCHEDULE_PATTERN_INVALID.error())?;
     let lifetime = match wishes.schedule_lifetime {
         Some(value) if stream.allow_message_ttl => {
             Some(Lifetime::parse(value).ok_or_else(|| error::SCHEDULE_TTL_INVALID.error())?)
@@ -172,7 +180,11 @@ fn schedule<'h>(
         .schedule_target
         .filter(|target| subject::is_literal(target) && *target != subject && stream.takes(target));
     let target = target.ok_or_else(|| error::SCHEDULE_TARGET_INVALID.error())?;
-    if wishes.rollup.is_some_and(|rollup| Rollup::parse(rollup) != Some(Rollup::Subject)) {
+    if wishes.unbuilt.schedule_source.is_some() {
+        return Err(error::SCHEDULE_SOURCE_INVALID.error());
+    }
+    let is_wrong = |rollup| Rollup::parse(rollup) != Some(Rollup::Subject);
+    if wishes.unbuilt.schedule_rollup.is_some() || wishes.rollup.is_some_and(is_wrong) {
         return Err(error::SCHEDULE_ROLLUP_INVALID.error());
     }
     Ok(Some(Schedule { at, target, lifetime }))

@@ -4,7 +4,7 @@
 //! any other that its stream publishes on the target when its time has come.  `Nats-Delay: 5s` is ours and says the same relative
 //! to the moment of storing, for publishers whose clock is wrong or that cannot compute a time, such as a shell.  There is no
 //! second mechanism behind it: what is due survives, is listed and is cancelled as a schedule is.  Schedules that come again
-//! (`@every`, cron) are not built.
+//! (`@every`, cron), or that publish another message than their own, are not built.
 
 use quartet_protocol::broker::headers::Headers;
 
@@ -43,12 +43,29 @@ pub struct Wishes<'h> {
     pub schedule_target: Option<&'h [u8]>,
     /// How long it lives from then on.
     pub schedule_lifetime: Option<&'h [u8]>,
+    /// What this server does not build and refuses.
+    pub unbuilt: Unbuilt<'h>,
+}
+
+/// What a publisher asks for in vain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unbuilt<'h> {
+    /// The batch that is stored as a whole.
+    pub batch: Option<&'h [u8]>,
+    /// What is added to a counter.
+    pub increment: Option<&'h [u8]>,
+    /// The time zone of a schedule.
+    pub schedule_zone: Option<&'h [u8]>,
+    /// The subject whose last message a schedule publishes.
+    pub schedule_source: Option<&'h [u8]>,
+    /// Which messages that one replaces.
+    pub schedule_rollup: Option<&'h [u8]>,
 }
 
 /// A header and the member that it is kept in.
 type Row = (&'static str, for<'w, 'h> fn(&'w mut Wishes<'h>) -> &'w mut Option<&'h [u8]>);
 
-const HEADERS: [Row; 12] = [
+const HEADERS: [Row; 17] = [
     (header_names::MESSAGE_ID, |wishes| &mut wishes.message_id),
     (header_names::EXPECTED_STREAM, |wishes| &mut wishes.expected_stream),
     (header_names::EXPECTED_LAST_SEQUENCE, |wishes| &mut wishes.expected_last_sequence),
@@ -61,6 +78,11 @@ const HEADERS: [Row; 12] = [
     (header_names::DELAY, |wishes| &mut wishes.delay),
     (header_names::SCHEDULE_TARGET, |wishes| &mut wishes.schedule_target),
     (header_names::SCHEDULE_LIFETIME, |wishes| &mut wishes.schedule_lifetime),
+    (header_names::BATCH_ID, |wishes| &mut wishes.unbuilt.batch),
+    (header_names::INCREMENT, |wishes| &mut wishes.unbuilt.increment),
+    (header_names::SCHEDULE_ZONE, |wishes| &mut wishes.unbuilt.schedule_zone),
+    (header_names::SCHEDULE_SOURCE, |wishes| &mut wishes.unbuilt.schedule_source),
+    (header_names::SCHEDULE_ROLLUP, |wishes| &mut wishes.unbuilt.schedule_rollup),
 ];
 
 impl<'h> Wishes<'h> {
@@ -133,6 +155,12 @@ pub struct Schedule<'h> {
     pub target: &'h [u8],
     /// How long it lives from then on, if not as long as the stream lets it.
     pub lifetime: Option<Lifetime>,
+}
+
+/// Whether it is a whole number, of any length, as a counter takes.
+pub(super) fn is_increment(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"+").or(value.strip_prefix(b"-")).unwrap_or(value);
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
 /// When a schedule is due: `@at` and a time.

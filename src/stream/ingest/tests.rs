@@ -97,6 +97,14 @@ fn what_is_expected_must_be_so() {
         (&[("Nats-Expected-Last-Subject-Sequence-Subject", "t.1")], "10193"),
         (&[("Nats-Expected-Last-Msg-Id", "two")], "ok"),
         (&[("Nats-Expected-Last-Msg-Id", "one")], "10070"),
+        // What is not built.
+        (&[("Nats-Batch-Id", "b"), ("Nats-Batch-Sequence", "1"), ("Nats-Expected-Stream", "X")], "10174"),
+        (&[("Nats-Batch-Id", "")], "ok"),
+        (&[("Nats-Incr", "+1"), ("Nats-Expected-Stream", "X")], "10168"),
+        (&[("Nats-Incr", "-99999999999999999999"), ("Nats-TTL", "x")], "10168"),
+        (&[("Nats-Incr", "one")], "10171"),
+        (&[("Nats-Incr", "+")], "10171"),
+        (&[("Nats-Incr", "")], "ok"),
         // The order of the checks.
         (&[("Nats-Msg-Id", "two"), ("Nats-Expected-Last-Sequence", "9")], "10071"),
         (&[("Nats-Msg-Id", "two"), ("Nats-Expected-Last-Msg-Id", "one")], "=2"),
@@ -184,6 +192,12 @@ fn schedules_say_when_and_where() {
         (&[("Nats-Delay", "x"), TARGET], "10189"),
         (&[AT, ("Nats-Delay", "5s"), TARGET], "10189"),
         (&[AT, TARGET, ("Nats-Schedule-TTL", "x")], "10191"),
+        // What is not built.
+        (&[AT, TARGET, ("Nats-Schedule-Time-Zone", "Europe/Rome")], "10189"),
+        (&[AT, TARGET, ("Nats-Schedule-Source", "t.2")], "10203"),
+        (&[AT, TARGET, ("Nats-Schedule-Rollup", "sub")], "10192"),
+        (&[AT, TARGET, ("Nats-Schedule-Rollup", "")], "ok"),
+        (&[("Nats-Schedule-Rollup", "sub"), ("Nats-Schedule-Source", "t.2")], "ok"),
         (&[AT, TARGET, ("Nats-Rollup", "all")], "10192"),
     ] {
         assert_eq!(verdict(&all(), headers), expected, "{headers:?}");
