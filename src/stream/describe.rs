@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::api::reply::{
-    ConsumerInfo, Page, PriorityGroup, SUBJECTS_MAX, SequencePair, StreamInfo, StreamState,
+    ConsumerInfo, DELETED_MAX, Page, PriorityGroup, SUBJECTS_MAX, SequencePair, StreamInfo, StreamState,
 };
 use super::consumer::Report;
 use super::consumers::Slot;
@@ -18,7 +18,7 @@ use crate::clock::Now;
 /// The details to be returned along with a stream's figures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Details<'d> {
-    /// The sequences of the removed messages between its first and its last.
+    /// The first [`DELETED_MAX`] sequences of the removed messages between its first and its last.
     pub deleted: bool,
     /// The number of messages of each subject that a pattern matches, without the first so many subjects.
     pub subjects: Option<(&'d str, usize)>,
@@ -76,7 +76,9 @@ impl Stream {
                 created: Time::from_nanoseconds(self.created),
                 at: Time::from_nanoseconds(nanoseconds(now)),
             };
-            (description, first(&state.data), details.deleted.then(|| index.deleted().clone()))
+            let most = if details.deleted { DELETED_MAX } else { 0 };
+            let deleted: Vec<u64> = index.deleted().iter().take(most).collect();
+            (description, first(&state.data), deleted)
         };
         let state = &mut description.state;
         state.first_ts = match first {
@@ -86,7 +88,7 @@ impl Stream {
                 read.map_or(Time::ZERO, Time::from_nanoseconds)
             }
         };
-        state.deleted = deleted.into_iter().flatten().collect();
+        state.deleted = deleted;
         let text = |subject: Box<[u8]>| String::from_utf8_lossy(&subject).into_owned();
         state.subjects = counted.into_iter().map(|(subject, count)| (text(subject), count)).collect();
         description

@@ -10,6 +10,7 @@ pub(super) struct MessageGetBody {
     sequence: u64,
     last_by_subject: String,
     next_by_subject: String,
+    /// Zero for one message; a negative one asks for none of many.
     batch: i64,
     max_bytes: i64,
     start_time: Option<Time>,
@@ -74,7 +75,7 @@ pub enum DirectGet {
         start: Start,
         /// The pattern of their subjects.
         subject: Option<String>,
-        /// How many.
+        /// How many; zero only says how many there are.
         batch: usize,
         /// How many bytes they may have; zero for no limit.
         max_bytes: usize,
@@ -103,10 +104,13 @@ fn status<T>(description: &str) -> Result<T, Refusal> {
 }
 
 impl MessageGetBody {
-    pub(super) fn message(self) -> Result<MessageGet, ApiError> {
+    /// What a get asks for, and whether it wants no headers.
+    pub(super) fn message(self) -> Result<(MessageGet, bool), ApiError> {
+        let no_headers = self.no_headers;
         let asks_for_many = self.batch != 0 || !self.multi_last.is_empty() || self.max_bytes != 0;
         let one = self.one();
-        one.filter(|_| !asks_for_many).ok_or_else(|| error::BAD_REQUEST.error())
+        let one = one.filter(|_| !asks_for_many).ok_or_else(|| error::BAD_REQUEST.error())?;
+        Ok((one, no_headers))
     }
 
     /// The one message that is asked for, if what is said fits together.
@@ -152,7 +156,9 @@ impl MessageGetBody {
         if self.sequence > 0 && self.start_time.is_some() {
             return status(BAD_REQUEST);
         }
-        let (batch, max_bytes) = (size(self.batch), size(self.max_bytes));
+        // A negative limit is used up by the first message.
+        let (batch, max_bytes) =
+            (size(self.batch), if self.max_bytes < 0 { 1 } else { size(self.max_bytes) });
         if !subjects.is_empty() {
             let up_to = match (self.up_to_sequence, self.up_to_time) {
                 (0, None) => UpTo::Now,
@@ -160,7 +166,7 @@ impl MessageGetBody {
                 (0, Some(time)) => UpTo::Time(time.nanoseconds()),
                 _ => return status(BAD_REQUEST),
             };
-            if names_subject || self.start_time.is_some() {
+            if names_subject {
                 return status(BAD_REQUEST);
             }
             return Ok(DirectGet::LastOfEach { subjects, up_to, from: self.sequence, batch, max_bytes });

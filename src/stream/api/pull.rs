@@ -37,7 +37,7 @@ members! { PullBody, "server.", {
 pub struct Pull {
     /// How many messages, at least one.
     pub batch: usize,
-    /// How long it waits; zero for as long as its client stays.
+    /// How long it waits; zero for as long as its client stays, and less if it has expired already.
     pub expires: Nanoseconds,
     /// How many bytes it takes; zero for no limit.
     pub max_bytes: usize,
@@ -69,8 +69,7 @@ impl Pull {
             let text = error.description.strip_prefix("invalid JSON: ").unwrap_or(&error.description);
             return bad_request(text);
         }
-        let (expires, heartbeat) =
-            (read.expires.max(Nanoseconds::ZERO), read.idle_heartbeat.max(Nanoseconds::ZERO));
+        let (expires, heartbeat) = (read.expires, read.idle_heartbeat.max(Nanoseconds::ZERO));
         // A heartbeat that can hardly come before the end shows nothing.
         if heartbeat > Nanoseconds::ZERO && (expires.0 / 2) < heartbeat.0 {
             return bad_request("heartbeat value too large");

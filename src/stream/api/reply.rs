@@ -21,6 +21,9 @@ pub const LIST_MAX: usize = 256;
 /// How many subjects a reply counts the messages of.
 pub const SUBJECTS_MAX: usize = 100_000;
 
+/// How many sequences of removed messages a reply lists, so that it fits into a message of a mebibyte.
+pub const DELETED_MAX: usize = 40_000;
+
 /// The reply of a row with these members.
 pub fn reply<B: Serialize>(row: &Row, body: &B) -> Vec<u8> {
     #[derive(Serialize)]

@@ -72,6 +72,8 @@ pub enum Request {
         stream: String,
         /// Which.
         message: MessageGet,
+        /// Whether its headers are left out.
+        no_headers: bool,
     },
     /// The end of a message.
     MessageDelete {
@@ -267,8 +269,8 @@ fn parse(address: Address<'_>, body: &[u8]) -> Result<Request, Refusal> {
             Request::StreamPurge { stream, purge }
         }
         Operation::MessageGet => {
-            let message = required::<MessageGetBody>(body)?.message()?;
-            Request::MessageGet { stream, message }
+            let (message, no_headers) = required::<MessageGetBody>(body)?.message()?;
+            Request::MessageGet { stream, message, no_headers }
         }
         Operation::MessageDelete => {
             let MessageDeleteBody { sequence, .. } = required(body)?;

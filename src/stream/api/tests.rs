@@ -172,7 +172,8 @@ fn messages_are_got() {
         (r#"{"next_by_subj":"a"}"#, next(Start::Sequence(0), Some("a"))),
         (r#"{"start_time":"1970-01-01T00:00:01Z"}"#, next(Start::Time(1_000_000_000), None)),
     ] {
-        let expected = Ok(Request::MessageGet { stream: "S".to_owned(), message: message.clone() });
+        let expected =
+            Ok(Request::MessageGet { stream: "S".to_owned(), message: message.clone(), no_headers: false });
         assert_eq!(parse("STREAM.MSG.GET.S", body), expected, "{body}");
         let get = DirectGet::One(message);
         let expected = Ok(Request::DirectGet { stream: "S".to_owned(), get, no_headers: false });
@@ -199,6 +200,9 @@ fn messages_are_got_as_such() {
         parse("DIRECT.GET.S", r#"{"seq":1,"batch":2,"max_bytes":9,"no_hdr":true}"#),
         direct(batch, true)
     );
+    // Negative limits leave nothing, and one message.
+    let none = DirectGet::Batch { start: Start::Sequence(1), subject: None, batch: 0, max_bytes: 1 };
+    assert_eq!(parse("DIRECT.GET.S", r#"{"seq":1,"batch":-1,"max_bytes":-1}"#), direct(none, false));
     let last = |up_to| DirectGet::LastOfEach {
         subjects: vec!["a.>".to_owned()],
         up_to,
@@ -207,6 +211,8 @@ fn messages_are_got_as_such() {
         max_bytes: 0,
     };
     assert_eq!(parse("DIRECT.GET.S", r#"{"multi_last":["a.>"]}"#), direct(last(UpTo::Now), false));
+    let body = r#"{"multi_last":["a.>"],"start_time":"2020-01-01T00:00:00Z"}"#;
+    assert_eq!(parse("DIRECT.GET.S", body), direct(last(UpTo::Now), false));
     let body = r#"{"multi_last":["a.>"],"up_to_seq":5,"zork":1}"#;
     assert_eq!(parse("DIRECT.GET.S", body), direct(last(UpTo::Sequence(5)), false));
     let one = DirectGet::One(MessageGet::Last("$KV.a.b".to_owned()));
@@ -277,6 +283,8 @@ fn pulls_are_read() {
         assert_eq!(Pull::parse(body.as_bytes()), Ok(one.clone()), "{body}");
     }
     assert_eq!(Pull::parse(b"5 "), Ok(Pull { batch: 5, ..one.clone() }));
+    let expired = Pull { expires: Nanoseconds(-5), ..one.clone() };
+    assert_eq!(Pull::parse(br#"{"batch":1,"expires":-5}"#), Ok(expired));
     let body = br#"{"batch":1000000,"expires":100,"idle_heartbeat":50,"no_wait":true,"max_bytes":7,"group":"g","id":"p"}"#;
     let whole = Pull {
         batch: 1_000_000,

@@ -136,7 +136,7 @@ pub(super) fn pull_request(pull: Pull, target: Target) -> PullRequest {
     PullRequest {
         target,
         batch: u32::try_from(pull.batch).unwrap_or(u32::MAX),
-        expires: some(pull.expires),
+        expires: some(pull.expires).or((pull.expires < Nanoseconds::ZERO).then_some(Duration::ZERO)),
         no_wait: pull.no_wait,
         max_bytes: pull.max_bytes,
         idle_heartbeat: some(pull.idle_heartbeat),

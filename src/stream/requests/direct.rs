@@ -30,7 +30,7 @@ impl Serving<'_> {
                 stream.start_of(start).map(|start| match start {
                     Some(from) => {
                         Several::following(&stream, &self.asker, no_headers, filter, from)
-                            .limited(batch, max_bytes)
+                            .limited(Some(batch), max_bytes)
                             .begin(self.effects);
                     }
                     None => self.refuse(not_found()),
@@ -39,8 +39,9 @@ impl Serving<'_> {
             DirectGet::LastOfEach { subjects, up_to, from, batch, max_bytes } => {
                 let filter = Filter::of(subjects.iter().map(|subject| subject.as_bytes()));
                 self.get_last_of_each(&stream, &filter, up_to, from).map(|several| {
-                    if let Some(mut several) = several {
-                        several.no_headers = no_headers;
+                    if let Some(several) = several {
+                        // Without headers nobody could tell the subjects apart.
+                        let batch = Some(batch).filter(|batch| *batch > 0);
                         several.limited(batch, max_bytes).begin(self.effects);
                     }
                 })

@@ -29,13 +29,13 @@ impl Serving<'_> {
         stream.delete_message(sequence, removed, self.effects);
     }
 
-    pub(super) fn get_message(&mut self, stream: &str, wanted: &MessageGet) {
+    pub(super) fn get_message(&mut self, stream: &str, wanted: &MessageGet, no_headers: bool) {
         let Some(stream) = self.stream(stream) else { return };
         let got = stream.get(wanted, |message| {
             let body = MessageBody {
                 subject: &String::from_utf8_lossy(message.subject),
                 seq: message.sequence,
-                hdrs: message.headers,
+                hdrs: if no_headers { b"" } else { message.headers },
                 data: message.payload,
                 time: Time::from_nanoseconds(message.time),
             };

@@ -189,7 +189,9 @@ impl Serving<'_> {
             Request::StreamList { list } => self.stream_list(&list),
             Request::StreamDelete { stream } => self.delete_stream(&stream),
             Request::StreamPurge { stream, purge } => self.purge(&stream, purge),
-            Request::MessageGet { stream, message } => self.get_message(&stream, &message),
+            Request::MessageGet { stream, message, no_headers } => {
+                self.get_message(&stream, &message, no_headers);
+            }
             Request::MessageDelete { stream, sequence } => self.delete_message(&stream, sequence),
             Request::DirectGet { stream, get, no_headers } => self.get_direct(&stream, get, no_headers),
             Request::ConsumerCreate { stream, definition, action, pedantic } => {

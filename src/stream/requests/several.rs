@@ -96,10 +96,10 @@ impl Several {
         }
     }
 
-    /// So many messages and bytes at most; zero for no limit.
-    pub(super) fn limited(self, messages: usize, bytes: usize) -> Several {
-        let some = |limit: usize, otherwise: usize| if limit == 0 { otherwise } else { limit };
-        Several { wanted: some(messages, usize::MAX), bytes: some(bytes, BYTES_MAX), ..self }
+    /// So many messages and bytes at most, if there is a limit; zero bytes for none.
+    pub(super) fn limited(self, messages: Option<usize>, bytes: usize) -> Several {
+        let bytes = if bytes == 0 { BYTES_MAX } else { bytes };
+        Several { wanted: messages.unwrap_or(usize::MAX), bytes, ..self }
     }
 
     /// Sends the first piece, or the status that there are no messages.

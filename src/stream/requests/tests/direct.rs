@@ -105,6 +105,10 @@ fn the_last_messages_of_subjects_come_together() {
         (r#"{"multi_last":["s.>"],"up_to_seq":4}"#, "2(1,0) 4(0,2) 204 EOB 0,4,4"),
         (r#"{"multi_last":["s.>"],"up_to_seq":1}"#, "404 No Results"),
         (r#"{"multi_last":["q"]}"#, "404 No Results"),
+        // Negative limits.
+        (r#"{"seq":1,"batch":-1}"#, "204 EOB 4,0"),
+        (r#"{"next_by_subj":"s.1","batch":-1}"#, "204 EOB 2,0"),
+        (r#"{"seq":1,"batch":2,"max_bytes":-1}"#, "2(3,0) 204 EOB 3,2"),
     ] {
         assert_eq!(told(&server.ask("DIRECT.GET.S", body)), expected, "{body}");
     }

@@ -1,9 +1,10 @@
 //! Requests about streams, and about the account.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Server;
 use crate::delivery::Message;
+use crate::stream::api::reply::DELETED_MAX;
 use crate::stream::shared::Life;
 
 const S: &str = r#"{"name":"S","subjects":["s.>"],"storage":"memory"}"#;
@@ -71,6 +72,19 @@ fn the_state_tells_what_there_is() {
         (&state["first_ts"], &state["last_ts"]),
         (&json!("2027-01-15T08:00:00Z"), &json!("2027-01-15T08:00:00Z"))
     );
+    // With the longest numbers that there can be, the list still fits into a message.
+    let mut sparse = Server::with(r#"{"name":"H","first_seq":4611686018427387904,"storage":"memory"}"#);
+    sparse.store(&["H"]);
+    let gone = DELETED_MAX as u64 + 10;
+    let stream = sparse.streams.find("H").expect("it was made");
+    stream.state.lock().data.index.skip((1 << 62) + gone);
+    sparse.store(&["H"]);
+    let got = sparse.ask("STREAM.INFO.H", r#"{"deleted_details":true}"#);
+    let state = serde_json::from_str::<Value>(&got[0].payload).expect("it is JSON")["state"].clone();
+    let listed = state["deleted"].as_array().expect("a list");
+    assert_eq!((listed.len(), &state["num_deleted"]), (DELETED_MAX, &json!(gone)));
+    assert_eq!(listed[DELETED_MAX - 1], json!((1_u64 << 62) + DELETED_MAX as u64));
+    assert!(got[0].payload.len() < 1 << 20, "{}", got[0].payload.len());
     let first = Server::with(r#"{"name":"F","first_seq":10,"storage":"memory"}"#).json("STREAM.INFO.F", "");
     assert_eq!((&first["state"]["first_seq"], &first["state"]["last_seq"]), (&json!(10), &json!(9)));
 }
