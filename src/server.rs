@@ -14,6 +14,7 @@ use crate::access::attempts::{Attempts, Report};
 use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
 use crate::broker::announcement::Announcement;
+use crate::broker::user_info::{self, Asking};
 use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
@@ -90,6 +91,15 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let clients = Arc::<Clients>::default();
     let announcement = Announcement::new(&mut names);
     let (server, connected) = (announcement.server_id.clone(), Arc::downgrade(&clients));
+    let asking = {
+        let connected = connected.clone();
+        move |number| {
+            let client = connected.upgrade()?.get(number)?;
+            let host = client.local_address.ip().to_string();
+            Some(Asking { user: client.identity().user, host })
+        }
+    };
+    user_info::listen(&fan_out, &clock, server.clone(), Box::new(asking));
     let client = move |number, now| Some(connected.upgrade()?.get(number)?.as_sender(now));
     streams.introduce(Introduction { server, client: Box::new(client) });
     let store = Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE);

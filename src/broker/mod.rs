@@ -12,5 +12,6 @@ pub mod header_values;
 pub mod monitoring;
 mod service;
 pub mod subjects;
+pub mod user_info;
 
 pub use service::SERVICE;

@@ -26,6 +26,24 @@ fn facts(event: &Value) -> Value {
 }
 
 #[test]
+fn a_client_can_ask_as_whom_it_is_connected() {
+    let server = server(&[]);
+    let (mut client, info) = BrokerClient::connect(server.broker_address());
+    client.write("CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
+    client.write("SUB _INBOX.x 1\r\n");
+    client.write("PUB $SYS.REQ.USER.INFO _INBOX.x 0\r\n\r\n");
+    let told = event(&mut client, "_INBOX.x");
+    assert_eq!(told["data"], json!({ "user": "", "account": "$G", "account_name": "$G" }));
+    assert_eq!((&told["server"]["id"], &told["server"]["host"]), (&info["server_id"], &json!("127.0.0.1")));
+    assert_eq!((&told["server"]["jetstream"], &told["server"]["seq"]), (&json!(true), &json!(1)));
+    // Without a reply subject nobody is told; other requests to the server are heard by nobody.
+    client.write("PUB $SYS.REQ.USER.INFO 0\r\n\r\n");
+    client.write("PUB $SYS.REQ.SERVER.PING _INBOX.x 0\r\n\r\n");
+    let line = client.read_line();
+    assert!(line.starts_with("HMSG _INBOX.x 1 "), "{line}");
+}
+
+#[test]
 fn clients_come_and_go() {
     let server = server(&[]);
     let mut watcher = BrokerClient::quiet(server.broker_address());

@@ -57,7 +57,7 @@ fn nats_py() {
 #[test]
 fn transport_node() {
     let Some(node) = peers::node("@nats-io/transport-node") else { return };
-    check(|| script(&node, "node/nats_client.js"), &[SERVICE]);
+    check(|| script(&node, "node/nats_client.js"), &[SERVICE, "context"]);
 }
 
 #[test]

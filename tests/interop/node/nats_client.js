@@ -25,5 +25,11 @@ async function service({ client, other }) {
   await assert.rejects(client.request("$SRV.PING.mirror", "", { timeout: 60000 }));
 }
 
+async function context({ client }) {
+  const told = await client.context();
+  assert.equal(told.server.id, client.info.server_id);
+  assert.deepEqual(told.data, { user: "", account: "$G", account_name: "$G" });
+}
+
 const open = () => nats.connect({ servers: process.argv[2] });
-await play(nats, open, (line) => console.log(line), [service]);
+await play(nats, open, (line) => console.log(line), [service, context]);
