@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use super::consumer::effect::Effect;
 use super::consumer::{Consumer, Report};
 use super::definition::ConsumerDefinition;
+use super::describe::ConsumerDescribed;
 use super::running::{LastRead, MESSAGES_PER_TURN};
 use super::shared::Stream;
 use super::state::Data;
@@ -59,8 +60,8 @@ pub(super) struct Slot {
 pub(super) struct Consumers {
     slots: HashMap<u64, Slot>,
     by_name: BTreeMap<Arc<str>, u64>,
-    /// The work that waits for the end of a turn, with the number of the consumer that has it.
-    behind_turns: Vec<(u64, Arc<dyn AfterBatch>)>,
+    /// Those who are told of a consumer at the end of the turn that it has, with its number.
+    pub(super) behind_turns: Vec<(u64, ConsumerDescribed)>,
 }
 
 /// Runs a consumer at the end of a batch.
@@ -170,25 +171,6 @@ impl Consumers {
             self.by_name.remove(&slot.name);
         }
         Some(slot)
-    }
-
-    /// Has `work` done once a consumer's turn has ended that another thread gives it now: of the one with this name, or of the first
-    /// of all.  False if there is none to wait for.
-    pub(super) fn wait_for_turn(&mut self, name: Option<&str>, work: &Arc<dyn AfterBatch>) -> bool {
-        let running = match name {
-            Some(name) => self.named(name).filter(|slot| slot.is_running),
-            None => self.slots.values().find(|slot| slot.is_running),
-        };
-        let Some(id) = running.map(|slot| slot.id) else { return false };
-        self.behind_turns.push((id, Arc::clone(work)));
-        true
-    }
-
-    /// Does what has waited for the end of a consumer's turn, at the end of this thread's batch.
-    pub(super) fn end_wait_for_turn(&mut self, id: u64, effects: &mut Effects) {
-        self.behind_turns
-            .extract_if(.., |(running, _)| *running == id)
-            .for_each(|(_, work)| effects.after_batch(work));
     }
 
     /// All of them, in the order of their names.

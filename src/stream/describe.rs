@@ -11,9 +11,13 @@ use super::definition::{ConsumerDefinition, StreamDefinition};
 use super::index::Index;
 use super::json::{Nanoseconds, Time};
 use super::running::LastRead;
-use super::shared::{Stream, nanoseconds};
+use super::shared::{State, Stream, nanoseconds};
 use super::state::{Data, Place};
 use crate::clock::Now;
+use crate::delivery::Effects;
+
+/// Called with a consumer, or with nothing if there is none any more.
+pub(super) type ConsumerDescribed = Box<dyn FnOnce(Option<ConsumerDescription>, &mut Effects) + Send>;
 
 /// The details to be returned along with a stream's figures.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,6 +128,38 @@ impl Stream {
         let (page, range) = Page::of(state.consumers.len(), offset, most);
         let slots = state.consumers.in_order().skip(range.start).take(range.len());
         (page, slots.map(|slot| Arc::clone(&slot.name)).collect())
+    }
+
+    /// Calls `described` with the consumer of this name: at once, or at the end of the turn that another thread gives it.  So whoever is
+    /// told how much is pending has been sent all else.
+    pub(super) fn once_described(&self, name: &str, described: ConsumerDescribed, effects: &mut Effects) {
+        let now = self.hub.clock.now();
+        let description = {
+            let state = &mut *self.state.lock();
+            let slot = state.consumers.named(name);
+            if let Some(slot) = slot.filter(|slot| slot.is_running) {
+                let id = slot.id;
+                state.consumers.behind_turns.push((id, described));
+                return;
+            }
+            slot.map(|slot| self.description(slot, &state.data, now))
+        };
+        described(description, effects);
+    }
+
+    /// Those who wait for the end of a consumer's turn, with what they are told.
+    pub(super) fn described_behind_turn(
+        &self,
+        state: &mut State,
+        id: u64,
+    ) -> Vec<(ConsumerDescribed, Option<ConsumerDescription>)> {
+        let State { consumers, data, .. } = state;
+        let waiting: Vec<_> = consumers.behind_turns.extract_if(.., |(running, _)| *running == id).collect();
+        let now = self.hub.clock.now();
+        let told = waiting.into_iter().map(|(_, described)| {
+            (described, consumers.get(id).map(|slot| self.description(slot, data, now)))
+        });
+        told.collect()
     }
 
     fn description(&self, slot: &Slot, data: &Data, now: Now) -> ConsumerDescription {

@@ -261,9 +261,25 @@ impl Stream {
     fn end_turn(self: &Arc<Stream>, work: Work, done: &Done, bytes: usize, effects: &mut Effects) -> bool {
         // Whoever sees what this turn has decided must get its answers after the turn's messages.
         effects.hand_over();
-        let mut state = self.state.lock();
-        state.consumers.end_wait_for_turn(work.consumer, effects);
-        self.note_sent(&mut state, work.consumer, effects);
+        let (is_next, told) = {
+            let mut state = self.state.lock();
+            let id = work.consumer;
+            let is_next = self.end_turn_in(&mut state, work, done, bytes, effects);
+            (is_next, self.described_behind_turn(&mut state, id))
+        };
+        told.into_iter().for_each(|(described, consumer)| described(consumer, effects));
+        is_next
+    }
+
+    fn end_turn_in(
+        self: &Arc<Stream>,
+        state: &mut State,
+        work: Work,
+        done: &Done,
+        bytes: usize,
+        effects: &mut Effects,
+    ) -> bool {
+        self.note_sent(state, work.consumer, effects);
         let Some(slot) = state.consumers.get_mut(work.consumer) else { return false };
         slot.is_running = false;
         (slot.reading, slot.has_read) = (Some(work.reading), true);
@@ -407,7 +423,8 @@ mod tests {
     /// A client that is told that nothing is pending has been sent the messages: nats.py and nats.js take a bucket for empty otherwise.
     #[test]
     fn a_consumer_is_described_after_the_messages_of_the_turn_that_another_thread_gives_it() {
-        for question in ["CONSUMER.INFO.S.c", "CONSUMER.LIST.S"] {
+        let update = r#"{"stream_name": "S", "config": {"name": "c", "deliver_subject": "box"}}"#;
+        for (question, body) in [("CONSUMER.INFO.S.c", "{}"), ("CONSUMER.CREATE.S.c", update)] {
             let mut server = Server::with(r#"{"name": "S", "subjects": ["s"], "storage": "memory"}"#);
             server.json(
                 "CONSUMER.CREATE.S.c",
@@ -423,7 +440,7 @@ mod tests {
             let work = stream.with(|state| stream.take_turn(state, id, now, &mut other));
             let mut work = work.expect("it is in memory").expect("nobody runs it");
 
-            assert_eq!(server.ask(question, "{}"), []);
+            assert_eq!(server.ask(question, body), []);
             let done = stream.do_work(&mut work, now, &mut other);
             stream.end_turn(work, &done, done.bytes, &mut other);
             other.deliver(&Alarm::default());

@@ -82,11 +82,13 @@ impl ConsumerDefinition {
     }
 
     /// The definition, checked already, with the time filled in after which an unused consumer ends unless it is durable.  One that
-    /// replaces a `former` definition without an end has none either: a client that does not repeat `durable_name` in an update
+    /// replaces a `former` definition that was durable or had no end has none either: a client that does not repeat `durable_name` in an update
     /// means to keep its consumer.
     pub fn with_end(mut self, former: Option<&ConsumerDefinition>) -> ConsumerDefinition {
-        let stays =
-            self.is_durable() || former.is_some_and(|former| former.inactive_threshold == Nanoseconds::ZERO);
+        let has_stayed = |former: &ConsumerDefinition| {
+            former.is_durable() || former.inactive_threshold == Nanoseconds::ZERO
+        };
+        let stays = self.is_durable() || former.is_some_and(has_stayed);
         if !stays && self.inactive_threshold == Nanoseconds::ZERO {
             self.inactive_threshold = INACTIVE_THRESHOLD;
         }

@@ -170,6 +170,9 @@ fn an_update_that_names_no_durable_consumer_keeps_it() {
     };
     let plain = r#"{"name":"C","ack_policy":"explicit"}"#;
     assert_eq!(update(&durable, plain), Nanoseconds::ZERO);
+    let mut ending = durable.clone();
+    ending.inactive_threshold = Nanoseconds::from_secs(60);
+    assert_eq!(update(&ending, plain), Nanoseconds::ZERO, "it was durable all the same");
     let mut kept = durable.clone();
     kept.durable_name.clear();
     assert_eq!(update(&kept, plain), Nanoseconds::ZERO, "nor does the update after it end the consumer");

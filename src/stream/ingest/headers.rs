@@ -99,6 +99,12 @@ impl<'h> Wishes<'h> {
         }
         wishes
     }
+
+    /// The headers by which a publisher asks for something.
+    #[cfg(test)]
+    pub fn header_names() -> impl Iterator<Item = &'static str> {
+        HEADERS.iter().map(|(name, _)| *name)
+    }
 }
 
 /// Which messages before this one are removed.

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Serving;
+use super::answer::Asker;
+use crate::delivery::Effects;
+use crate::stream::Stream;
 use crate::stream::api::Refusal;
 use crate::stream::api::bodies::Action;
 use crate::stream::api::error;
@@ -14,7 +17,7 @@ use crate::stream::consumer::pin::PinId;
 use crate::stream::consumer::request::PullRequest;
 use crate::stream::consuming::{ConsumerCreated, ConsumerDeleted};
 use crate::stream::definition::ConsumerDefinition;
-use crate::stream::describe::ConsumerDescription;
+use crate::stream::describe::{ConsumerDescribed, ConsumerDescription};
 use crate::stream::json::{Nanoseconds, Time};
 
 impl Serving<'_> {
@@ -27,25 +30,16 @@ impl Serving<'_> {
     ) {
         let Some(stream) = self.stream(stream) else { return };
         let asker = self.asker.clone();
-        let created: ConsumerCreated = Box::new(move |stream, created, effects| {
-            let described = created.and_then(|name| {
-                let described = stream.describe_consumer(&name, stream.hub.clock.now());
-                described.ok_or_else(|| error::CONSUMER_NOT_FOUND.error())
-            });
-            match described {
-                Ok(description) => asker.answer(&description.info(), effects),
-                Err(error) => asker.refuse(error, effects),
-            }
+        let created: ConsumerCreated = Box::new(move |stream, created, effects| match created {
+            Ok(name) => describe(stream, &name, asker, effects),
+            Err(error) => asker.refuse(error, effects),
         });
         stream.define_consumer(definition, action, pedantic, created, self.effects);
     }
 
     pub(super) fn consumer_info(&mut self, stream: &str, consumer: &str) {
         let Some(stream) = self.stream(stream) else { return };
-        match stream.describe_consumer(consumer, self.now) {
-            Some(description) => self.asker.answer(&description.info(), self.effects),
-            None => self.refuse(error::CONSUMER_NOT_FOUND),
-        }
+        describe(&stream, consumer, self.asker.clone(), self.effects);
     }
 
     pub(super) fn consumer_names(&mut self, stream: &str, offset: usize) {
@@ -145,4 +139,13 @@ pub(super) fn pull_request(pull: Pull, target: Target) -> PullRequest {
         min_ack_pending: pull.min_ack_pending,
         pin: (!pull.pin.is_empty()).then(|| PinId::read(pull.pin.as_bytes())),
     }
+}
+
+/// Answers with a consumer.
+fn describe(stream: &Stream, consumer: &str, asker: Asker, effects: &mut Effects) {
+    let described: ConsumerDescribed = Box::new(move |described, effects| match described {
+        Some(description) => asker.answer(&description.info(), effects),
+        None => asker.refuse(error::CONSUMER_NOT_FOUND.error(), effects),
+    });
+    stream.once_described(consumer, described, effects);
 }

@@ -79,9 +79,6 @@ impl AfterBatch for Call {
         if let Some(stream) = request.decided_behind_pulls().and_then(|name| streams.find(name)) {
             stream.run_queued(effects);
         }
-        if streams.waits_for_turn(request, &(Arc::clone(&self) as _)) {
-            return;
-        }
         match self.stored_until {
             Some(position) => {
                 let read = streams.read_by(request);
@@ -127,18 +124,6 @@ impl Streams {
             Request::AccountInfo | Request::StreamList { .. } => self.all(),
             _ => Vec::new(),
         }
-    }
-
-    /// Whether a request shows a consumer to which another thread gives a turn.  Then it is `call`ed at the end of that: whoever is told
-    /// how much is pending has been sent all else.
-    fn waits_for_turn(&self, request: &Request, call: &Arc<dyn AfterBatch>) -> bool {
-        let (stream, consumer) = match request {
-            Request::ConsumerInfo { stream, consumer } => (stream, Some(&**consumer)),
-            Request::ConsumerList { stream, .. } => (stream, None),
-            _ => return false,
-        };
-        let stream = self.find(stream);
-        stream.is_some_and(|stream| stream.state.lock().consumers.wait_for_turn(consumer, call))
     }
 }
 

@@ -4,15 +4,17 @@ use quartet_protocol::broker::headers::{HeaderBlock, Headers};
 
 use crate::stream::header_names;
 
-/// The beginnings of header names by which a publisher says what it expects, or when to publish the message.
-const REQUEST_PREFIXES: [&[u8]; 2] = [b"Nats-Expected-", b"Nats-Schedule"];
+/// The beginnings of header names by which a publisher says what it expects, when to publish the message, or with which others.
+const REQUEST_PREFIXES: [&[u8]; 3] = [b"Nats-Expected-", b"Nats-Schedule", b"Nats-Batch-"];
 
 /// Other headers by which a publisher asks the stream for something.
-const REQUESTS: [&str; 5] = [
+const REQUESTS: [&str; 6] = [
     header_names::MESSAGE_ID,
     header_names::LIFETIME,
     header_names::ROLLUP,
     header_names::DELAY,
+    // A message from a time when it was not refused yet may have it.
+    header_names::INCREMENT,
     header_names::REQUIRED_API_LEVEL,
 ];
 
@@ -34,6 +36,7 @@ pub(super) fn without_requests(block: &[u8], except: &[&str]) -> HeaderBlock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::ingest::Wishes;
 
     #[test]
     fn what_asks_something_of_a_stream_is_left_out() {
@@ -41,5 +44,9 @@ mod tests {
         let taken = without_requests(block, &["Nats-Stream"]).finish();
         assert_eq!(taken, b"NATS/1.0\r\nColour: red\r\n\r\n");
         assert!(without_requests(b"", &[]).is_empty());
+        for name in Wishes::header_names() {
+            let block = format!("NATS/1.0\r\n{name}: 1\r\n\r\n");
+            assert!(without_requests(block.as_bytes(), &[]).is_empty(), "{name}");
+        }
     }
 }
