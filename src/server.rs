@@ -13,7 +13,7 @@ use crate::access::Tickets;
 use crate::access::attempts::{Attempts, Report};
 use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
-use crate::broker::announcement::Announcement;
+use crate::broker::announcement::{Announcement, SERVER_NAME};
 use crate::broker::user_info::{self, Asking};
 use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
@@ -90,7 +90,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     streams.listen();
     let clients = Arc::<Clients>::default();
     let announcement = Announcement::new(&mut names);
-    let (server, connected) = (announcement.server_id.clone(), Arc::downgrade(&clients));
+    let connected = Arc::downgrade(&clients);
     let asking = {
         let connected = connected.clone();
         move |number| {
@@ -99,9 +99,9 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
             Some(Asking { user: client.identity().user, host })
         }
     };
-    user_info::listen(&fan_out, &clock, server.clone(), Box::new(asking));
+    user_info::listen(&fan_out, &clock, announcement.server_id.clone(), Box::new(asking));
     let client = move |number, now| Some(connected.upgrade()?.get(number)?.as_sender(now));
-    streams.introduce(Introduction { server, client: Box::new(client) });
+    streams.introduce(Introduction { server: SERVER_NAME.into(), client: Box::new(client) });
     let store = Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE);
     let supervisor = Supervisor::new(Arc::clone(&clock), Arc::clone(store.holds()));
     Services {

@@ -40,7 +40,7 @@ pub struct Surroundings {
 
 /// What events of streams tell of the server and of its clients.
 pub struct Introduction {
-    /// The server's name among all that there are.
+    /// The server's name.
     pub server: String,
     /// The client with this number; none if it has gone.
     pub client: Box<dyn Fn(u64, Now) -> Option<Sender> + Send + Sync>,

@@ -41,7 +41,7 @@ fn event(server: &Server) -> (String, Value) {
     client.write("PUB $JS.API.STREAM.INFO.S reply 0\r\n\r\n");
     let (text, told) = watcher.next();
     assert_eq!(told["client"]["id"], info["client_id"]);
-    assert_eq!((&told["server"], &told["client"]["server"]), (&info["server_id"], &info["server_id"]));
+    assert_eq!((&told["server"], &told["client"]["server"]), (&info["server_name"], &info["server_name"]));
     let is_time = |value: &Value| value.as_str().is_some_and(|time| time.ends_with('Z'));
     assert!(is_time(&told["client"]["start"]), "{told}");
     (text, told)
@@ -67,6 +67,10 @@ fn the_client_of_a_request_is_told_as_by_nats_server() {
     assert_eq!(ours.2, json!(["127.0.0.1", "$G", "orders", "go", "1.2.3", "Client", "nats"]));
     let Some(program) = peers::nats_server() else { return };
     let folder = Folder::new();
-    let nats = Server::nats(&program, 0, &format!("jetstream {{ store_dir: {:?} }}", folder.path()));
+    let nats = Server::nats(
+        &program,
+        0,
+        &format!("server_name: orders-1\njetstream {{ store_dir: {:?} }}", folder.path()),
+    );
     assert_eq!(ours, facts(event(&nats)));
 }
