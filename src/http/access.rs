@@ -142,7 +142,7 @@ impl Access {
                 Ok(Admitted::ByUser(_)) if is_open || route.is_console => return Ok(Admitted::ForStatus),
                 // It says once more who it is there.
                 Ok(Admitted::ByUser(_)) if route.upgrades => return Ok(Admitted::ForLater),
-                Ok(Admitted::ByUser(_)) if !route.takes_users => {
+                Ok(Admitted::ByUser(_)) if !route.takes_users || *request.method() != Method::POST => {
                     return Err(Problem::new(problems::NOT_FOR_USERS));
                 }
                 Ok(admitted) => return Ok(admitted),

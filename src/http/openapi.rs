@@ -83,7 +83,7 @@ fn add_ticket(operation: &mut Operation) {
 fn add_users(operation: &mut Operation) {
     let extensions = operation.extensions.as_ref();
     if extensions.is_some_and(|extensions| extensions.contains_key(TAKES_USERS)) {
-        let said = "A user of the settings may ask with Basic authentication, within its rights.";
+        let said = "A user of the settings may make this call with Basic authentication, within its rights.";
         let description = operation.description.get_or_insert_default();
         *description = format!("{description}\n\n{said}");
     }

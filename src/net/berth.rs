@@ -40,7 +40,7 @@ struct State {
     free: usize,
     /// The worker has ended: no loop comes any more.
     has_ended: bool,
-    /// Threads that have ended.
+    /// Threads that have ended, or are about to.
     ended: usize,
 }
 
@@ -186,10 +186,11 @@ impl Berth {
         self.changed.notify_all();
     }
 
-    /// Waits until so many threads have ended, but no longer than that.
-    pub(super) fn wait_for_end(&self, threads: usize, longest: Duration) {
+    /// Waits until so many threads are about to end, but no longer than that, and returns whether they are.
+    pub(super) fn wait_for_end(&self, threads: usize, longest: Duration) -> bool {
         let mut state = self.state.lock();
         while state.ended < threads && self.changed.wait_for(&mut state, longest) {}
+        state.ended >= threads
     }
 }
 

@@ -69,9 +69,10 @@ impl Worker {
     pub fn join_all(workers: Vec<Worker>) {
         workers.iter().for_each(|worker| worker.hand.finish());
         for worker in workers {
-            worker.berth.wait_for_end(worker.threads.len(), END_TIME_MAX);
+            let are_ending = worker.berth.wait_for_end(worker.threads.len(), END_TIME_MAX);
             for thread in worker.threads {
-                if !thread.is_finished() {
+                // A thread that says that it ends is not finished for a moment yet.
+                if !are_ending && !thread.is_finished() {
                     tracing::error!("ending while a script runs that cannot be stopped");
                 } else if thread.join().is_err() {
                     tracing::error!("a worker ended by a panic");
@@ -115,11 +116,33 @@ impl Drop for Ending<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::allocator;
     use crate::clock::Clock;
     use crate::server;
     use crate::settings::Settings;
+
+    /// A thread may take a moment from the word that it ends to its end, as this one does, and is no hanging script for that.
+    #[test]
+    fn threads_that_have_said_that_they_end_count_as_ended() {
+        let services = Arc::new(server::services(Settings::default(), Clock::machine(), 1));
+        let berth = Arc::new(Berth::new([0, services.stand_in_slot(0)], Arc::clone(services.store.holds())));
+        let (end, ends) = mpsc::channel::<()>();
+        let thread = std::thread::spawn({
+            let berth = Arc::clone(&berth);
+            move || {
+                drop(Ending(&berth));
+                ends.recv().expect("it is told to end");
+            }
+        });
+        assert!(berth.wait_for_end(1, END_TIME_MAX));
+        assert!(!thread.is_finished());
+        assert!(!berth.wait_for_end(2, Duration::ZERO), "the other thread goes on");
+        end.send(()).expect("it waits for that");
+        thread.join().expect("it ends");
+    }
 
     /// The thread that serves hands the loop over before it gives freed memory back.
     #[test]

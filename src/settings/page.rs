@@ -31,7 +31,8 @@ refuses more.
 ## Users
 
 `requirepass` is one password for everything and everybody.  Users have passwords of their own, and may do less.  They are for
-the broker: on its port and on WebSockets they may do all that their lists allow, over HTTP publish and ask (`curl -u shop:PASSWORD`).  A server with
+the broker: on its port and on WebSockets they may do all that their lists allow.  Over HTTP they may publish and make requests
+(`curl -u shop:PASSWORD`), as far as `publish` allows; an answer comes with the response, whatever `subscribe` says.  A server with
 users should have `requirepass` too: without it the Redis protocol and HTTP ask nobody for a password.
 
 ```toml

@@ -137,7 +137,8 @@ impl Lease {
         self.0.holding.check()
     }
 
-    /// For how long it is certainly held, without a further renewal; zero once it is lost, or given back with its session.
+    /// For how long it is certainly held, without a further renewal; zero once it is lost, or its session was given back.
+    /// A lease that is given back by itself cannot be asked any more.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.holding.remaining()

@@ -81,6 +81,8 @@ fn users_publish_and_ask_within_their_rights_and_do_nothing_else() {
     assert_eq!(said("POST", "/request/news", &shop, ""), refused(403, "subject-not-allowed"));
     let others = [
         ("GET", "/subscribe/orders.new"),
+        ("GET", "/publish/orders.new"),
+        ("DELETE", "/request/orders.get"),
         ("GET", "/cache/key"),
         ("PUT", "/cache/key"),
         ("POST", "/tickets"),

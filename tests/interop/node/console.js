@@ -289,8 +289,16 @@ const JOBS = {
     await client.send("PUT", "policies/calm", { limits: [{ algorithm: "log", limit: 3, period_ms: 1000 }] });
     await page.fill("How many", "8");
     await page.click("button", "Save the policy");
-    await page.says("Nothing was changed: calm is another one by now");
+    await page.says("Nothing was changed: calm was changed meanwhile");
+    // What was written is given up only by the visitor.
+    const written = () => page.run(() => document.querySelector("textarea").value);
+    const before = await written();
     await page.click("button[aria-label='Change calm']");
+    await page.says("Show calm instead of what the form says?");
+    await page.click("dialog[open] button", "Cancel");
+    assert.equal(await written(), before);
+    await page.click("button[aria-label='Change calm']");
+    await page.click("dialog[open] button", "Show it");
     await until(() => page.run(() => document.querySelector("input[list=algorithms]").value === "log"), "the form is not filled");
     await page.fill("How many", "8");
     await page.click("button", "Save the policy");
@@ -312,6 +320,30 @@ const JOBS = {
     await page.click("dialog button", "Remove");
     await page.says("calm was removed.");
     assert.equal((await saved()).status, 404);
+    assertHarmless(page);
+  },
+
+  async a_policy_that_was_removed_can_be_saved_again() {
+    const page = await visit("#/limits");
+    const saved = () => client.send("GET", "policies/brief");
+    await page.says("Make or change a policy");
+    await page.fill("Name", "brief");
+    await page.click("button", "Save the policy");
+    await page.says("brief holds from now on.");
+    // Another one has removed it.
+    await client.send("DELETE", "policies/brief");
+    await page.click("button", "Save the policy");
+    await page.says("Nothing was changed: brief was removed meanwhile.");
+    assert.equal((await saved()).status, 404);
+    await page.click("button", "Save the policy");
+    await page.says("brief holds from now on.");
+    // The visitor has.
+    await page.click("button[aria-label='Remove brief']");
+    await page.click("dialog[open] button", "Remove");
+    await page.says("brief was removed.");
+    await page.click("button", "Save the policy");
+    await until(async () => (await saved()).limits?.[0].limit === 100, "it is not made anew");
+    await client.send("DELETE", "policies/brief");
     assertHarmless(page);
   },
 
@@ -341,7 +373,7 @@ const JOBS = {
     await page.click("dialog button", "Cancel");
     assert.equal((await made()).state.messages, 2);
     await page.click("button[aria-label='Purge bills']");
-    await page.click("dialog button", "Remove them");
+    await page.click("dialog[open] button", "Remove them");
     await page.says("2 messages were removed from bills.", "There is no message from here on.");
     assert.equal((await made()).state.messages, 0);
     await page.click("button[aria-label='Delete bills']");

@@ -122,8 +122,10 @@ export function table(caption, columns, rows, { empty = "There are none.", named
     h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
-// Asks before something that cannot be taken back.  Resolves to true if the visitor agrees.
+// Asks before something that cannot be taken back.  Resolves to true if the visitor agrees.  There is one question at a time: a
+// button may be clicked twice before its question is there.
 export function confirm(question, verb) {
+  if (document.querySelector("dialog[open]")) return Promise.resolve(false);
   return new Promise((resolve) => {
     const dialog = h("dialog", { "aria-labelledby": "confirm-question" },
       h("form", { method: "dialog" },

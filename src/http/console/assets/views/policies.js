@@ -34,6 +34,7 @@ export function policies(names) {
     if (!(await confirm(`Remove the policy ${shown(name)}?  Checks that name it fail from then on; its counters end by themselves.`, "Remove"))) return;
     try {
       await send("DELETE", address(name));
+      form.forget(name);
       setText(message, `${shown(name)} was removed.`);
     } catch (error) {
       setText(message, error.message);
@@ -64,6 +65,13 @@ async function present(name) {
   }
 }
 
+// Why a definition is not saved: the server has not what the form was filled from.
+function conflict(name, filledFrom, found) {
+  if (found === null) return `${shown(name)} was removed meanwhile.  To save it once more makes it anew.`;
+  const fate = filledFrom === null ? "is there already" : "was changed meanwhile";
+  return `${shown(name)} ${fate}.  The button “Change” beside it shows what it says now.`;
+}
+
 // A form for a definition as JSON, with fields for its first limit.  `changed` is called after each change.
 function editor(changed) {
   const name = h("input", { type: "text", required: true, autocapitalize: "off", spellcheck: "false" });
@@ -73,7 +81,10 @@ function editor(changed) {
   const text = h("textarea", { rows: "10", required: true, autocapitalize: "off", spellcheck: "false" });
   const message = h("p", { role: "status", class: "hint" });
   // Under which name the form was filled from the server, and with what.
-  let opened = { name: null, text: null };
+  const NOTHING = { name: null, text: null };
+  let opened = NOTHING;
+  // What the text was when nobody had written anything that is not saved.
+  let saved = spelled(EXAMPLE);
 
   const definition = () => {
     try {
@@ -101,14 +112,21 @@ function editor(changed) {
   };
   text.oninput = fillFields;
   for (const input of [algorithm, most, seconds]) input.oninput = fillText;
-  text.value = spelled(EXAMPLE);
+  text.value = saved;
   fillFields();
 
+  // The policy was removed: to save what the form says makes it anew.
+  const forget = (removed) => {
+    if (opened.name === removed) opened = NOTHING;
+  };
   const open = async (wanted) => {
     try {
       const found = await present(wanted);
       if (found === null) return setText(message, `There is no policy ${shown(wanted)} any more.`);
+      const isLost = text.value !== saved;
+      if (isLost && !(await confirm(`Show ${shown(wanted)} instead of what the form says?  That was not saved.`, "Show it"))) return;
       opened = { name: wanted, text: found };
+      saved = found;
       [name.value, text.value] = [wanted, found];
       fillFields();
       setText(message, "");
@@ -122,10 +140,14 @@ function editor(changed) {
     try {
       const wanted = name.value;
       const expected = opened.name === wanted ? opened.text : null;
-      if ((await present(wanted)) !== expected) {
-        return setText(message, `Nothing was changed: ${shown(wanted)} is ${expected === null ? "there already" : "another one by now"}; begin from what it says with its button “Change”.`);
+      const found = await present(wanted);
+      if (found !== expected) {
+        if (found === null) forget(wanted);
+        return setText(message, `Nothing was changed: ${conflict(wanted, expected, found)}`);
       }
-      await send("PUT", address(wanted), { body: text.value });
+      const body = text.value;
+      await send("PUT", address(wanted), { body });
+      saved = body;
       opened = { name: wanted, text: await present(wanted) };
       setText(message, `${shown(wanted)} holds from now on.`);
       await changed();
@@ -138,5 +160,5 @@ function editor(changed) {
     field("Name", name), field("Algorithm", algorithm), field("How many", most), field("Period in seconds", seconds),
     h("div", { class: "whole" }, field("Definition", text, "All of it as JSON, whose first limit the fields above say: PUT /policies/{name} in /docs explains its members.")),
     h("button", { type: "submit", class: "primary" }, "Save the policy"), message);
-  return { element, open };
+  return { element, open, forget };
 }

@@ -20,9 +20,9 @@ export function open(content, parameters) {
   const readMessages = () => browse(messages, chosen, parameters.get("from") ?? "first", parameters.get("subject") ?? "");
   if (chosen !== null) readMessages();
 
-  async function purge(stream, held) {
-    if (!(await confirm(`Remove all messages of ${shown(stream)}, ${count(held)} at this moment?  The stream and its consumers stay.`, "Remove them"))) return;
+  async function purge(stream) {
     try {
+      if (!(await confirm(`Remove all messages of ${shown(stream)}, ${await held(stream)} at this moment?  The stream and its consumers stay.`, "Remove them"))) return;
       const { purged } = await object(await send("POST", `streams/${part(stream)}/purge`, { body: {} }));
       setText(said, `${count(purged)} ${purged === 1 ? "message was" : "messages were"} removed from ${shown(stream)}.`);
       if (stream === chosen) await readMessages();
@@ -31,9 +31,9 @@ export function open(content, parameters) {
     }
   }
 
-  async function remove(stream, held) {
-    if (!(await confirm(`Delete ${shown(stream)} with all its messages, ${count(held)} at this moment, and its consumers?`, "Delete"))) return;
+  async function remove(stream) {
     try {
+      if (!(await confirm(`Delete ${shown(stream)} with all its messages, ${await held(stream)} at this moment, and its consumers?`, "Delete"))) return;
       await send("DELETE", `streams/${part(stream)}`);
       setText(said, `${shown(stream)} was deleted.`);
       if (stream !== chosen) return;
@@ -53,13 +53,16 @@ export function open(content, parameters) {
     renew(streams, table("Streams", ["Stream", "#Messages", "#Bytes", "#First", "#Last", "#Subjects", "#Consumers", "Change"], all.by_stream.map((one) => [
       h("a", { href: address(one.stream, "first"), class: "bytes", "aria-current": one.stream === chosen ? "true" : null }, shown(one.stream)),
       count(one.messages), bytes(one.bytes), count(one.first), count(one.last), count(one.subjects), count(one.consumers), h("span", {},
-        h("button", { type: "button", class: "small danger", "aria-label": `Purge ${shown(one.stream)}`, onclick: () => purge(one.stream, one.messages) }, "Purge …"), " ",
-        h("button", { type: "button", class: "small danger", "aria-label": `Delete ${shown(one.stream)}`, onclick: () => remove(one.stream, one.messages) }, "Delete …"))]), { empty: "There is no stream yet." }));
+        h("button", { type: "button", class: "small danger", "aria-label": `Purge ${shown(one.stream)}`, onclick: () => purge(one.stream) }, "Purge …"), " ",
+        h("button", { type: "button", class: "small danger", "aria-label": `Delete ${shown(one.stream)}`, onclick: () => remove(one.stream) }, "Delete …"))]), { empty: "There is no stream yet." }));
     const rows = all.by_stream.flatMap(({ stream, by_consumer }) => by_consumer.map((one) => [
       shown(one.consumer), shown(stream), count(one.pending), count(one.ack_pending), count(one.redelivered), count(one.waiting)]));
     renew(consumers, table("Consumers", ["Consumer", "Stream", "#Lag", "#To be acknowledged", "#Delivered again", "#Requests waiting"], rows, { empty: "There is no consumer.", named: 2 }));
   });
 }
+
+// How many messages a stream has.  The figures would tell how many it had when they were taken.
+const held = async (stream) => count((await get(`streams/${part(stream)}`)).state.messages);
 
 // A form for a new stream.  The command leaves an existing stream as it is, and says so if that is another one.
 function maker() {

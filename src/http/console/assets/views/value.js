@@ -83,7 +83,7 @@ export async function openValue(place, database, key, remove) {
     try {
       const reply = await commandIn(database, ...words);
       const isDone = isWrite || (reply !== null && reply !== 0);
-      setText(message, isDone ? done : "Nothing was changed: the value is another one by now, or is gone.");
+      setText(message, isDone ? done : "Nothing was changed: the value was changed meanwhile, or is gone.");
       return isDone;
     } catch (error) {
       setText(message, error.message);
