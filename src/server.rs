@@ -95,7 +95,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         let connected = connected.clone();
         move |number| {
             let client = connected.upgrade()?.get(number)?;
-            let host = client.local_address.ip().to_string();
+            let host = client.local_address.ip().to_canonical().to_string();
             Some(Asking { user: client.identity().user, host })
         }
     };

@@ -10,7 +10,7 @@ use crate::support::process::Server;
 use crate::support::program::Running;
 
 /// What the visitor does, each job after the others.
-const JOBS: [&str; 24] = [
+const JOBS: [&str; 25] = [
     "the_figures_come_back_after_a_restart",
     "every_view_shows_what_there_is",
     "names_that_are_markup_stay_text",
@@ -21,6 +21,7 @@ const JOBS: [&str; 24] = [
     "the_focus_outlives_what_changes",
     "a_check_is_tried",
     "a_policy_is_made_changed_and_removed",
+    "a_policy_that_was_removed_can_be_saved_again",
     "a_stream_is_made_purged_and_deleted",
     "a_lock_is_released_by_force",
     "a_command_is_completed_and_run",
