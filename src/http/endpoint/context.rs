@@ -30,6 +30,17 @@ struct Inner {
     stopping: CancellationToken,
 }
 
+/// A turn of the thread, given by [`Context::turn`]: once this is dropped, those who wait for what the thread held try again.
+#[must_use]
+pub struct Turn<'c>(&'c Context);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Context(inner) = self.0;
+        inner.services.store.holds().end_turn(inner.slot);
+    }
+}
+
 /// The store and the other tools of a step while the gate is entered.
 pub struct Visit<'v, 's> {
     /// The data, with the shards of the named keys locked.
@@ -89,12 +100,13 @@ impl Context {
         u128::from(random.draw()) << 64 | u128::from(random.draw())
     }
 
-    /// Wakes those who wait for what the thread held until now.  To be called after each visit that may have been long.
-    pub fn end_turn(&self) {
-        self.0.services.store.holds().end_turn(self.0.slot);
+    /// Begins a turn of the thread, which ends when this is dropped.  Nobody watches over the thread, so one who waits for what it
+    /// holds may have noted the turn.
+    pub fn turn(&self) -> Turn<'_> {
+        Turn(self)
     }
 
-    /// The executor of one request's commands on this thread.  It enters the gate itself.
+    /// The executor of one request's commands on this thread.  It enters the gate itself: within a [`Context::turn`].
     pub fn executor(&self) -> Executor {
         Executor::new(Arc::clone(&self.0.services), self.0.slot, Random::with_seed(self.draw() as u64))
     }
@@ -190,6 +202,7 @@ impl Context {
 
     /// Runs `step` inside `gate`, then leaves it and delivers the step's effects.
     fn run<G, R>(&self, gate: G, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+        let turn = self.turn();
         let services = &*self.0.services;
         let mut random = self.0.random.lock();
         let mut effects = Effects::default();
@@ -207,8 +220,7 @@ impl Context {
         visit.keyspace.unlock();
         services.key_waiters.serve(&mut visit.keyspace);
         services.settle(self.0.slot, &mut visit.keyspace);
-        drop((gate, random));
-        self.end_turn();
+        drop((gate, random, turn));
         services.fan_out.deliver(&mut effects);
         result
     }

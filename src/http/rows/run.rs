@@ -123,8 +123,9 @@ impl Run {
             self.permission.check(command.as_arguments(), services, slot)?;
         }
         let mut output = Output::new();
+        let turn = self.context.turn();
         let flow = self.executor.run_transaction(&mut self.caller, commands, &mut output);
-        self.context.end_turn();
+        drop(turn);
         self.keep(output, flow);
         let mut outcomes = self.settle().await?;
         Ok(outcomes.pop().unwrap_or_else(|| Outcome::Refused(Refused::new("ERR there is no command"))))
@@ -144,8 +145,9 @@ impl Run {
             return Ok(());
         }
         let mut output = Output::new();
+        let turn = self.context.turn();
         let flow = self.executor.run(&mut self.caller, arguments, &mut output);
-        self.context.end_turn();
+        drop(turn);
         if flow == Flow::Wait {
             self.blocked = self.executor.take_blocked();
             self.wait(&mut output).await?;
@@ -165,7 +167,10 @@ impl Run {
         });
         let is_answered = context.wait_for(answered).await?;
         if !is_answered {
-            let cut = poll_fn(|task| executor.poll_cut_short(&mut **command, task.waker()));
+            let cut = poll_fn(|task| {
+                let _turn = context.turn();
+                executor.poll_cut_short(&mut **command, task.waker())
+            });
             if context.wait_for(cut).await? {
                 command.write_timeout(output);
             } else {
@@ -256,6 +261,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
+        let _turn = self.context.turn();
         if let Some(command) = self.blocked.take() {
             self.executor.cancel(command);
         }
@@ -277,11 +283,12 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, Now};
-    use crate::command::{Promise, Services};
+    use crate::command::{Continuation, Promise, Services};
     use crate::delivery::Effects;
     use crate::random::Random;
     use crate::server;
     use crate::settings::Settings;
+    use crate::store::Keyspace;
     use crate::wait::{Barrier, Durable, Position};
 
     fn command(words: &[&str]) -> OwnedArguments {
@@ -350,6 +357,39 @@ mod tests {
         }
         drop(run);
         assert_eq!(withdrawn.try_iter().collect::<Vec<_>>(), [3, 2, 1]);
+    }
+
+    /// A command that never has a reply.  Whenever its wait is ended, somebody waits for what the thread holds meanwhile.
+    struct Holding(Sender<bool>);
+
+    impl BlockedCommand for Holding {
+        fn poll(&mut self, _: &Waker, _: &mut Output, _: &mut Continuation) -> Poll<()> {
+            Poll::Pending
+        }
+
+        fn write_timeout(&self, _: &mut Output) {}
+
+        fn cancel(&self, services: &Services, _: &mut Keyspace<'_>, _: &mut Effects) {
+            services.store.holds().note_turn(0);
+            self.0.send(services.store.holds().has_turns()).expect("the test receives it");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_wait_is_a_turn_that_ends() {
+        let (sender, noted) = channel();
+        let context = context(&CancellationToken::new());
+        let holds = context.services().store.holds();
+        let mut leaving = run(&context);
+        leaving.blocked = Some(Box::new(Holding(sender.clone())));
+        drop(leaving);
+        assert!(!holds.has_turns(), "its client has left");
+        let mut waiting = run(&context);
+        waiting.wait_max = Duration::ZERO;
+        waiting.blocked = Some(Box::new(Holding(sender)));
+        waiting.wait(&mut Output::new()).await.expect("it is cut short");
+        assert!(waiting.blocked.is_none() && !holds.has_turns());
+        assert_eq!(noted.try_iter().collect::<Vec<_>>(), [true, true]);
     }
 
     #[tokio::test]
