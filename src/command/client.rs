@@ -89,7 +89,7 @@ impl Client {
     /// `waiters`.
     pub fn forget_transaction(&mut self, keyspace: &mut Keyspace<'_>, waiters: &KeyWaiters) {
         if let Some(transaction) = self.take_transaction() {
-            waiters.end_watches(transaction, keyspace);
+            waiters.end_watches(*transaction, keyspace);
         }
     }
 
@@ -141,16 +141,5 @@ impl Transaction {
     pub fn watched_shards(&self, store: &Store) -> Vec<(ShardId, &[u8])> {
         let shard_of = |database: usize, key: &[u8]| store.shard_of(database, store.key(key).hash);
         self.watched.iter().map(|(database, key)| (shard_of(*database, key), &**key)).collect()
-    }
-
-    /// Ends the watches, locking the shards of watched keys one by one; false if some are left, whose shards are held for long.
-    pub(super) fn end_watches(&mut self, keyspace: &mut Keyspace<'_>) -> bool {
-        let Transaction { watched, changed, .. } = self;
-        watched.retain(|(database, key)| {
-            let store = keyspace.store();
-            let id = store.shard_of(*database, store.key(key).hash);
-            keyspace.with_shard_unless_held(id, |shard| shard.unwatch(key, changed)).is_err()
-        });
-        watched.is_empty()
     }
 }

@@ -173,7 +173,6 @@ impl EventLoop {
                     self.tick.take();
                     self.expiry_is_due = true;
                     state.executor.forget_ended();
-                    state.executor.end_postponed();
                 }
                 Token(number) => {
                     if let Some(Some(connection)) = self.connections.get_mut(number) {
@@ -362,11 +361,12 @@ impl EventLoop {
         entry.insert(Some(Box::new(Connection::new(stream, accepted.input, session, waker))));
     }
 
-    /// Removes expired keys, and keys beyond the memory limit.  It goes on at once while there is more to do than one step
-    /// may take.  No client waits for it longer than for another one's turn, and none for memory that is to be given back: if another
+    /// Does what had to be put off, and removes expired keys and keys beyond the memory limit.  That goes on at once while there is
+    /// more to do than one step may take.  No client waits for it longer than for another one's turn, and none for memory that is to be given back: if another
     /// thread is free, that one has the loop from here on.
     fn expire(self: Box<Self>, state: &mut ThreadState, place: &Place) -> Result<Box<Self>, HandedOver> {
         place.leave(self);
+        state.executor.end_postponed();
         let removed = state.executor.expire();
         let over_limit = state.executor.evict();
         if state.purge.is_due() {

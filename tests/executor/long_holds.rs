@@ -176,3 +176,39 @@ fn watches_of_what_a_script_holds_end_once_it_lets_go() {
     client.executor.end_postponed();
     assert!(!services.key_waiters.has_postponed() && !has_interests(&services, b"k"));
 }
+
+#[test]
+fn many_watches_of_what_a_script_holds_end_at_the_first_step_after_it() {
+    let services = services(still());
+    let mut client = Connected::new(&services);
+    let keys: Vec<_> = (0..40).map(|number| format!("k{number}")).collect();
+    assert_eq!(client.say(&format!("WATCH {}", keys.join(" "))).1, "+OK");
+    let (is_there, there) = channel();
+    let (may_leave, leave) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let leave = leave;
+            let mut keyspace = locked(&services, b"k0");
+            keyspace.unlock();
+            let shard = |key: &String| services.store.shard_of(0, services.store.key(key.as_bytes()).hash);
+            let mut shards: Vec<_> = keys.iter().map(shard).collect();
+            keyspace.lock_many_unless_held(&mut shards).expect("nobody has them");
+            services.store.holds().note(ALONE, keyspace.hold());
+            is_there.send(()).expect("the test waits");
+            // Until the other end is dropped.
+            let _ = leave.recv();
+            drop(keyspace);
+            services.store.holds().forget(ALONE, Turn::Ends);
+        });
+        there.recv().expect("nobody else has them");
+        assert_eq!(client.say("UNWATCH").1, "+OK");
+        for _ in 0..5 {
+            client.executor.end_postponed();
+            assert!(services.key_waiters.has_postponed(), "the script has them still");
+        }
+        drop(may_leave);
+    });
+    client.executor.end_postponed();
+    assert!(!services.key_waiters.has_postponed());
+    assert!(!keys.iter().any(|key| has_interests(&services, key.as_bytes())));
+}

@@ -376,11 +376,11 @@ impl Executor {
         let mut transaction = client.take_transaction();
         if transaction.is_some() {
             self.visit(|services, keyspace, _| {
-                transaction.take().map(|transaction| services.key_waiters.end_watches(transaction, keyspace))
+                transaction.take().map(|transaction| services.key_waiters.end_watches(*transaction, keyspace))
             });
         }
         if let Some(transaction) = transaction {
-            self.services.key_waiters.postpone_watches(transaction);
+            self.services.key_waiters.postpone_watches(*transaction);
         }
         let Executor { services, workspace, .. } = self;
         let now = services.clock.now();

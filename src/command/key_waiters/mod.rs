@@ -12,8 +12,9 @@
 //! table any more means nothing, and goes when it is met.
 
 mod further;
+mod left_watches;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::AtomicUsize;
 
 use foldhash::fast::RandomState;
@@ -23,6 +24,7 @@ use crate::lock_order::{Mutex, rank};
 use crate::store::{Key, Keyspace, ReadyKey, Shard, ValueType, WaiterId};
 use further::FurtherKeys;
 pub use further::{FURTHER_KEYS_MAX, NotLocked, PlacedKey};
+use left_watches::{EndedWatch, LeftWatches};
 
 /// What serves a command that waits for keys to be written.
 pub trait Servable: Send {
@@ -73,11 +75,17 @@ pub struct KeyWaiters {
     /// How many of them write to a further key.
     with_further_key: AtomicUsize,
     /// What is to be done once shards are held no longer for long.
-    postponed: Mutex<Vec<Postponed>, { rank::POSTPONED_WORK }>,
+    postponed: Mutex<Postponed, { rank::POSTPONED_WORK }>,
 }
 
 /// Work on keys of which one lies in a shard that is held for long.
-type Postponed = Box<dyn FnOnce(&KeyWaiters, &mut Keyspace<'_>) + Send>;
+type Work = Box<dyn FnOnce(&KeyWaiters, &mut Keyspace<'_>) + Send>;
+
+#[derive(Default)]
+struct Postponed {
+    works: Vec<Work>,
+    watches: LeftWatches,
+}
 
 /// Commands that were served and do not know it yet: [`KeyWaiters::finish`] tells them once no shard is locked.
 #[derive(Default)]
@@ -208,31 +216,52 @@ impl KeyWaiters {
     }
 
     /// Leaves work to [`KeyWaiters::do_postponed`], which is called some times a second.
-    pub(super) fn postpone(&self, work: Postponed) {
-        self.postponed.lock().push(work);
+    pub(super) fn postpone(&self, work: Work) {
+        self.postponed.lock().works.push(work);
     }
 
-    /// Ends the watches of a transaction, of keys whose shards are held for long later.
-    pub(super) fn end_watches(&self, mut transaction: Box<Transaction>, keyspace: &mut Keyspace<'_>) {
-        if !transaction.end_watches(keyspace) {
-            self.postpone_watches(transaction);
+    /// Ends a transaction and its watches, of keys whose shards are held for long later.
+    pub(super) fn end_watches(&self, transaction: Transaction, keyspace: &mut Keyspace<'_>) {
+        let changes = keyspace.store().holds().changes();
+        self.try_to_end(left_watches::of(transaction), changes, keyspace);
+    }
+
+    /// Ends a transaction, and leaves all its watches to [`KeyWaiters::do_postponed`].
+    pub(super) fn postpone_watches(&self, transaction: Transaction) {
+        let watches = left_watches::of(transaction);
+        self.postponed.lock().watches.add_untried(watches.into_iter());
+    }
+
+    /// Ends watches as far as that is possible now; there were so many `changes` of what is held for long before.
+    fn try_to_end(&self, mut watches: VecDeque<EndedWatch>, changes: u64, keyspace: &mut Keyspace<'_>) {
+        let held = left_watches::end_each(&mut watches, keyspace);
+        if held.is_empty() {
+            return;
         }
-    }
-
-    /// Leaves all of them to [`KeyWaiters::do_postponed`].
-    pub(super) fn postpone_watches(&self, transaction: Box<Transaction>) {
-        self.postpone(Box::new(move |waiters, keyspace| waiters.end_watches(transaction, keyspace)));
+        let mut postponed = self.postponed.lock();
+        postponed.watches.add_untried(watches.into_iter());
+        // Asked under the lock: a change from here on is seen by the next step.
+        if keyspace.store().holds().changes() == changes {
+            postponed.watches.add_held(held.into_iter());
+        } else {
+            postponed.watches.add_untried(held.into_iter());
+        }
     }
 
     /// Whether [`KeyWaiters::do_postponed`] has something to try.
     pub fn has_postponed(&self) -> bool {
-        !self.postponed.lock().is_empty()
+        let postponed = self.postponed.lock();
+        !postponed.works.is_empty() || !postponed.watches.is_empty()
     }
 
     /// Does what had to be put off, as far as that is possible now.  No shard may be locked.
     pub fn do_postponed(&self, keyspace: &mut Keyspace<'_>) {
-        let works = std::mem::take(&mut *self.postponed.lock());
+        let changes = keyspace.store().holds().changes();
+        let mut postponed = self.postponed.lock();
+        let (works, watches) = (std::mem::take(&mut postponed.works), postponed.watches.take(changes));
+        drop(postponed);
         works.into_iter().for_each(|work| work(self, keyspace));
+        self.try_to_end(watches, changes, keyspace);
     }
 
     /// Serves the command that has waited longest for a key whose shard is locked.
