@@ -233,11 +233,11 @@ impl Store {
     /// Whether a turn that takes long has a shard for which somebody waits.
     fn is_in_long_turn(&self, cell: &ShardCell, asker: Option<usize>, wait: Wait) -> bool {
         let holder = shard_lock::holder(&cell.shard);
-        match holder.slot() {
+        match holder.and_then(Holder::slot) {
             Some(slot) if self.holds().is_in_long_turn(slot, asker) => true,
             Some(slot) => wait == Wait::Long && self.note_unwatched(slot, cell),
             // Only the wait shows whether it may be one of those who take long.
-            None => holder != Holder::NOBODY && wait == Wait::Long && self.holds().has_turns(),
+            None => holder.is_some() && wait == Wait::Long && self.holds().has_turns(),
         }
     }
 
@@ -247,7 +247,7 @@ impl Store {
         if !self.holds().note_unwatched(slot) {
             return false;
         }
-        let lasts = shard_lock::holder(&cell.shard).slot() == Some(slot);
+        let lasts = shard_lock::holder(&cell.shard).and_then(Holder::slot) == Some(slot);
         if !lasts {
             self.holds().forget_turn(slot);
         }

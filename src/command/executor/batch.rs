@@ -27,7 +27,8 @@ const MAY_WRITE: Flags = Flags::WRITE.union(Flags::RUNS_SCRIPT);
 /// The flags of commands that need more than the shards of their keys, or may.
 const LOOKS_FURTHER: Flags = Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE).union(Flags::SELF_LOCKING);
 
-/// The thread is not inside and has not tried to be, so nobody asks for the reason.
+/// The thread is outside of its own accord: alone inside, or at the end of its batch.  No command is checked or locks keys then; one
+/// that did would be refused as if a script kept it out.
 const OUTSIDE: Result<Entered<'static>, HeldForLong> = Err(HeldForLong::ByScript);
 
 /// See the module's text.
