@@ -99,7 +99,7 @@ const JOBS = {
     assert.ok(left > 90_000 && left <= 100_000, `${left}`);
     await page.click("button", "Delete the key …");
     await page.says("Delete greeting with its value?");
-    await page.click("dialog button", "Delete");
+    await page.click("dialog[open] button", "Delete");
     await page.says("greeting was deleted.");
     assert.equal(await client.run("EXISTS", "greeting"), 0);
 
@@ -116,7 +116,7 @@ const JOBS = {
     await page.go("#/cache?key=ff00fe&db=0&match=&type=");
     await page.says("\\xff\\x00\\xfe", "not plain text");
     await page.click("button", "Delete the key …");
-    await page.click("dialog button", "Delete");
+    await page.click("dialog[open] button", "Delete");
     await page.says("was deleted.");
     assert.equal(await client.run("EXISTS", { base64: "/wD+" }), 0);
     assertHarmless(page);
@@ -133,7 +133,7 @@ const JOBS = {
       await page.go(`#/cache?match=odd:*&key=${Buffer.from(`odd:${name}`).toString("hex")}`);
       await page.says("Delete the key …");
       await page.click("button", "Delete the key …");
-      await page.click("dialog button", "Delete");
+      await page.click("dialog[open] button", "Delete");
       await page.says("was deleted.");
       assert.equal(await client.run("EXISTS", `odd:${name}`), 0, name.slice(0, 20));
     }
@@ -314,10 +314,10 @@ const JOBS = {
 
     await page.click("button[aria-label='Remove calm']");
     await page.says("Remove the policy calm?");
-    await page.click("dialog button", "Cancel");
+    await page.click("dialog[open] button", "Cancel");
     assert.equal((await saved()).limits[0].limit, 8);
     await page.click("button[aria-label='Remove calm']");
-    await page.click("dialog button", "Remove");
+    await page.click("dialog[open] button", "Remove");
     await page.says("calm was removed.");
     assert.equal((await saved()).status, 404);
     assertHarmless(page);
@@ -370,7 +370,7 @@ const JOBS = {
     await page.says("Messages of bills", "two");
     await page.click("button[aria-label='Purge bills']");
     await page.says("Remove all messages of bills, 2 at this moment?");
-    await page.click("dialog button", "Cancel");
+    await page.click("dialog[open] button", "Cancel");
     assert.equal((await made()).state.messages, 2);
     await page.click("button[aria-label='Purge bills']");
     await page.click("dialog[open] button", "Remove them");
@@ -378,7 +378,7 @@ const JOBS = {
     assert.equal((await made()).state.messages, 0);
     await page.click("button[aria-label='Delete bills']");
     await page.says("Delete bills with all its messages");
-    await page.click("dialog button", "Delete");
+    await page.click("dialog[open] button", "Delete");
     await page.says("bills was deleted.");
     assert.equal((await made()).status, 404);
     assert.equal(await page.run(() => location.hash), "#/streams");
@@ -393,7 +393,7 @@ const JOBS = {
     assert.deepEqual((await arrows()).sort(), [false, false, true, true]);
     await page.click("button[aria-label='Release invoices of worker-2 by force']");
     await page.says("Take invoices away from worker-2?");
-    await page.click("dialog button", "Take it away");
+    await page.click("dialog[open] button", "Take it away");
     await page.says("invoices was taken away from worker-2.");
     // The one who waited has it now.
     await until(async () => (await client.send("GET", "locks/invoices")).holders[0]?.owner === "worker-1", "nobody got it");
