@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
+use serde::Serialize;
 
 use crate::access::User;
 use crate::random::Random;
@@ -23,6 +24,27 @@ const SERVER_ID_DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// The characters of the server's number with which the names of its events begin.
 const EVENT_PREFIX_LENGTH: usize = 8;
+
+/// What events and answers say of the server, with the fields in the order of nats-server.
+#[derive(Serialize)]
+pub struct ServerFacts<'s> {
+    /// [`SERVER_NAME`].
+    pub name: &'static str,
+    /// The address of the server that the client is connected to.
+    pub host: String,
+    /// [`Announcement::server_id`].
+    pub id: &'s str,
+    /// [`NATS_VERSION`].
+    pub ver: &'static str,
+    /// Whether it says that it has streams.
+    pub jetstream: bool,
+    /// The bits by which nats-server says which kind of streams it has.
+    pub flags: u8,
+    /// The number of the event or answer among those of its kind.
+    pub seq: u64,
+    /// When it was told, as RFC 3339 writes it.
+    pub time: String,
+}
 
 /// Settings that concern all clients.
 #[derive(Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
-use super::announcement::{NATS_VERSION, SERVER_NAME};
+use super::announcement::{NATS_VERSION, SERVER_NAME, ServerFacts};
 use crate::clock::{Clock, wall_time};
 use crate::delivery::{ACCOUNT, AfterBatch, Effects, FanOut, Message, Sink};
 
@@ -18,7 +18,7 @@ const SUBJECT: &[u8] = b"$SYS.REQ.USER.INFO";
 /// What nats-server says of itself in the bits of its flags: it has streams, and these are not of an older kind.
 const FLAGS: u8 = 7;
 
-/// What is known of a client that asks.
+/// What the server knows of the client that asks.
 #[derive(Default)]
 pub struct Asking {
     /// The user as whom it has authenticated; empty for none.
@@ -53,20 +53,8 @@ struct Question {
 /// The fields in the order of nats-server.
 #[derive(Serialize)]
 struct Answer<'a> {
-    server: Server<'a>,
+    server: ServerFacts<'a>,
     data: User,
-}
-
-#[derive(Serialize)]
-struct Server<'a> {
-    name: &'static str,
-    host: String,
-    id: &'a str,
-    ver: &'static str,
-    jetstream: bool,
-    flags: u8,
-    seq: u64,
-    time: String,
 }
 
 #[derive(Serialize)]
@@ -100,7 +88,7 @@ impl AfterBatch for Question {
         let Some(fan_out) = facts.fan_out.upgrade() else { return };
         let Asking { user, host } = sender.and_then(|number| (facts.find)(number)).unwrap_or_default();
         let answer = Answer {
-            server: Server {
+            server: ServerFacts {
                 name: SERVER_NAME,
                 host,
                 id: &facts.server_id,

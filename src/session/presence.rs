@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::facts;
-use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
+use crate::broker::announcement::{NATS_VERSION, SERVER_NAME, ServerFacts};
 use crate::client::{CloseReason, SharedClient};
 use crate::clock::{Now, wall_time};
 use crate::command::executor::Publisher;
@@ -23,22 +23,10 @@ struct Event<'e> {
     r#type: &'static str,
     id: String,
     timestamp: String,
-    server: Server<'e>,
+    server: ServerFacts<'e>,
     client: Sender,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     end: Option<End>,
-}
-
-#[derive(Serialize)]
-struct Server<'e> {
-    name: &'static str,
-    host: String,
-    id: &'e str,
-    ver: &'static str,
-    jetstream: bool,
-    flags: u8,
-    seq: u64,
-    time: String,
 }
 
 /// What is told of a client that has gone.
@@ -107,7 +95,7 @@ fn tell(shared: &SharedClient, publisher: &mut Publisher<'_>, now: Now, gone: Op
         },
         id,
         timestamp: wall_time(now.wall_micros()),
-        server: Server {
+        server: ServerFacts {
             name: SERVER_NAME,
             host: shared.local_address.ip().to_string(),
             id: &services.announcement.server_id,
