@@ -99,15 +99,21 @@ fn what_is_kept_is_verified_and_moved_to_another_server() {
     assert!(client.ask("STREAM.INFO NEWS").contains("messages, 79"), "{}", client.ask("STREAM.INFO NEWS"));
 }
 
+/// What clients read of a stream, and its export; the server that has filled this directory has deleted it.
+fn fill_and_take_out(data: &Path) -> (String, String) {
+    let read = fill(data);
+    let export = run(program(&["export", "NEWS", "--dir", path(data)])).success().stdout;
+    let (server, mut client) = serve(data);
+    assert_eq!(client.ask("STREAM.DELETE NEWS"), "OK");
+    stop(server, client);
+    (read, export)
+}
+
 #[test]
 fn a_stream_is_taken_in_beside_what_is_there() {
     let folder = Folder::new();
     let data = folder.path().join("data");
-    let read = fill(&data);
-    let export = run(program(&["export", "NEWS", "--dir", path(&data)])).success().stdout;
-    let (server, mut client) = serve(&data);
-    assert_eq!(client.ask("STREAM.DELETE NEWS"), "OK");
-    stop(server, client);
+    let (read, export) = fill_and_take_out(&data);
     // An export that is cut off changes nothing.
     let half: String = export.lines().take(40).map(|line| format!("{line}\n")).collect();
     let refused = run_with_input(program(&["import", "--dir", path(&data)]), half.as_bytes());
@@ -178,11 +184,7 @@ fn no_sequence_is_given_again_behind_an_import() {
 fn messages_on_subjects_that_their_stream_no_longer_takes_are_taken_in() {
     let folder = Folder::new();
     let data = folder.path().join("data");
-    let read = fill(&data);
-    let export = run(program(&["export", "NEWS", "--dir", path(&data)])).success().stdout;
-    let (server, mut client) = serve(&data);
-    assert_eq!(client.ask("STREAM.DELETE NEWS"), "OK");
-    stop(server, client);
+    let (read, export) = fill_and_take_out(&data);
     let (head, messages) = export.split_once('\n').expect("there are lines");
     let export = format!("{}\n{messages}", head.replace("\"news.>\",\"misc\"", "\"news.>\""));
     run_with_input(program(&["import", "--dir", path(&data)]), export.as_bytes()).success();
