@@ -39,7 +39,7 @@ pub enum Flow {
     Wait,
     /// Its last request was not run and is to be run again: another thread's command holds what it needs for long.
     HeldUp {
-        /// The changes to what is held before it was tried, for [`LongHolds::park`](crate::store::LongHolds::park).
+        /// How often what is held had changed before the command was tried, for [`LongHolds::park`](crate::store::LongHolds::park).
         seen: u64,
     },
     /// The whole server stops.

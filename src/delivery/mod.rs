@@ -8,7 +8,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `message`, `sender`, `subscription`, `encoding/` | what is sent, by whom, to whom, and in which form |
+//! | `message`, `sender`, `subscription`, `encoding/` | messages, who sends them, who gets them, and their form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
 //! | `sink`, `slowing`, `watch` | receivers within the server, publishers that wait for them, and its own work that waits for receivers |
 //! | `effects`, `after_batch`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |

@@ -1,11 +1,11 @@
-//! What is told of a client in events: of one that comes or goes, and of one that has asked something.
+//! What events tell about a client that comes, goes or has sent a request.
 
 use serde::Serialize;
 
 /// The account in which nats-server has everybody, as clients expect it in events.
 pub const ACCOUNT: &str = "$G";
 
-/// Facts of a client, under the names and in the order of nats-server.  What is not known is left out, as there.
+/// Facts of a client, under the names and in the order of nats-server.  A fact that the server does not know is left out, as there.
 #[derive(Clone, Default, Debug, Serialize)]
 pub struct Sender {
     /// When it connected, as RFC 3339 writes it.

@@ -361,7 +361,7 @@ impl EventLoop {
         entry.insert(Some(Box::new(Connection::new(stream, accepted.input, session, waker))));
     }
 
-    /// Does what had to be put off, and removes expired keys and keys beyond the memory limit.  That goes on at once while there is
+    /// Does work that was put off, and removes expired keys and keys beyond the memory limit.  That goes on at once while there is
     /// more to do than one step may take.  No client waits for it longer than for another one's turn, and none for memory that is to be given back: if another
     /// thread is free, that one has the loop from here on.
     fn expire(self: Box<Self>, state: &mut ThreadState, place: &Place) -> Result<Box<Self>, HandedOver> {

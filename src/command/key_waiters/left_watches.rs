@@ -1,7 +1,8 @@
 //! Watches of transactions that have ended, of keys whose shards are held for long.
 //!
 //! They do no harm where they are, but each takes memory, and a change of its shard's keys costs more.  So they are ended later,
-//! in steps of bounded length.  One that was found held is tried again only after a change of what is held for long.
+//! in steps of bounded length.  A watch whose shard was held
+//! is tried again only after a long hold has begun or ended.
 
 use std::collections::VecDeque;
 
@@ -31,7 +32,7 @@ pub(super) fn of(transaction: Transaction) -> VecDeque<EndedWatch> {
     watched.into_iter().map(watch).collect()
 }
 
-/// Ends watches until there is none, or so many were found held that a step has.  Returns these; the rest was not tried.
+/// Ends watches until none is left, or [`HELD_MAX`] of them have shards that are held.  Returns these; the rest was not tried.
 pub(super) fn end_each(watches: &mut VecDeque<EndedWatch>, keyspace: &mut Keyspace<'_>) -> Vec<EndedWatch> {
     let mut held = Vec::new();
     while held.len() < HELD_MAX
@@ -51,7 +52,7 @@ pub(super) struct LeftWatches {
     watches: VecDeque<EndedWatch>,
     /// How many of them were not tried since the last change.
     untried: usize,
-    /// The changes of what is held for long, as of the last step.
+    /// How often long holds had changed at the last step.
     seen: u64,
 }
 
@@ -61,7 +62,7 @@ impl LeftWatches {
         self.watches.is_empty()
     }
 
-    /// The watches to try in this step; there were so many `changes` before it.
+    /// The watches to try in this step.  `changes` is how often long holds had changed before it.
     pub(super) fn take(&mut self, changes: u64) -> VecDeque<EndedWatch> {
         if std::mem::replace(&mut self.seen, changes) != changes {
             self.untried = self.watches.len();

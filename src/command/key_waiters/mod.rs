@@ -232,7 +232,7 @@ impl KeyWaiters {
         self.postponed.lock().watches.add_untried(watches.into_iter());
     }
 
-    /// Ends watches as far as that is possible now; there were so many `changes` of what is held for long before.
+    /// Ends watches as far as that is possible now.  `changes` is how often long holds had changed before.
     fn try_to_end(&self, mut watches: VecDeque<EndedWatch>, changes: u64, keyspace: &mut Keyspace<'_>) {
         let held = left_watches::end_each(&mut watches, keyspace);
         if held.is_empty() {

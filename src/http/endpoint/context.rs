@@ -100,7 +100,7 @@ impl Context {
         u128::from(random.draw()) << 64 | u128::from(random.draw())
     }
 
-    /// Begins a turn of the thread, which ends when this is dropped.  Nobody watches over the thread, so one who waits for what it
+    /// Begins a turn of the thread, which ends when this is dropped.  No other thread watches this one, so a client that waits for what it
     /// holds may have noted the turn.
     pub fn turn(&self) -> Turn<'_> {
         Turn(self)
