@@ -85,7 +85,7 @@ DASHBOARDS = {
             (rate("quartet_http_requests_total", "service"), "{{service}}"),
         ]),
         ("Messages", "Messages that were published (in) and sent to receivers (out), by listener.", "mps", [
-            (rate("quartet_broker_messages_total", "door, direction"), "{{door}} {{direction}}"),
+            (rate("quartet_broker_messages_total", "listener, direction"), "{{listener}} {{direction}}"),
         ]),
         ("Latency of commands", "99 of 100 commands took no longer.", "s", [
             (quantile(0.99, "quartet_command_seconds", "service"), "{{service}}"),
@@ -104,8 +104,8 @@ DASHBOARDS = {
             ("quartet_broker_waiting_bytes{}", "messages that wait"),
         ]),
         ("Connections", "Connections there are, and those that were turned away each second.", "short", [
-            ("sum by (door) (quartet_connections{})", "{{door}}"),
-            (rate("quartet_connections_rejected_total", "door"), "{{door}} turned away"),
+            ("sum by (listener) (quartet_connections{})", "{{listener}}"),
+            (rate("quartet_connections_rejected_total", "listener"), "{{listener}} turned away"),
         ]),
         ("Error replies", "Error replies to RESP clients, by code.", "reqps", [
             (rate("quartet_error_replies_total", "code"), "{{code}}"),
@@ -215,10 +215,10 @@ DASHBOARDS = {
     ]),
     "broker": ("Quartet: broker", [
         ("Messages", "Messages each second that were published (in) and sent to receivers (out), by listener.", "mps", [
-            (rate("quartet_broker_messages_total", "door, direction"), "{{door}} {{direction}}"),
+            (rate("quartet_broker_messages_total", "listener, direction"), "{{listener}} {{direction}}"),
         ]),
         ("Bytes", "The same in bytes of headers and payloads.", "Bps", [
-            (rate("quartet_broker_message_bytes_total", "door, direction"), "{{door}} {{direction}}"),
+            (rate("quartet_broker_message_bytes_total", "listener, direction"), "{{listener}} {{direction}}"),
         ]),
         ("Fan-out", "Messages sent for each one published.", "short", [
             ("sum (rate(quartet_broker_messages_total{direction=\"out\"}[$__rate_interval]))"

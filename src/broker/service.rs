@@ -58,14 +58,14 @@ fn metrics(text: &mut Exposition, services: &Services) {
     );
     let fan_out = &services.fan_out;
     let report = channels.report();
-    text.gauge("quartet_broker_subscriptions", "Subscriptions of all doors.").value(report.subscriptions);
+    text.gauge("quartet_broker_subscriptions", "Subscriptions of all listeners.").value(report.subscriptions);
     text.counter("quartet_broker_lookups_total", "Lookups of the subscriptions to subjects.")
         .value(report.lookups);
     text.gauge("quartet_broker_lookups_remembered", "Subjects whose lookups threads remember.")
         .value(report.remembered);
     text.counter(
         "quartet_broker_messages_total",
-        "Messages that a door's clients have published (in) and that its receivers were sent (out).",
+        "Messages that a listener's clients have published (in) and that its receivers were sent (out).",
     );
     traffic(text, fan_out, |amount| amount.messages);
     text.counter("quartet_broker_message_bytes_total", "Bytes of their headers and payloads.");
@@ -99,14 +99,14 @@ fn figures(services: &Services) -> serde_json::Value {
     })
 }
 
-/// Writes samples of the messages that each door has published and sent.
+/// Writes samples of the messages that each listener has published and sent.
 fn traffic(text: &mut Exposition, fan_out: &FanOut, figure: fn(Amount) -> u64) {
     for &listener in Listener::ALL {
         let traffic = fan_out.traffic(listener);
-        text.sample(&[("door", listener.name()), ("direction", "in")], figure(traffic.published));
+        text.sample(&[("listener", listener.name()), ("direction", "in")], figure(traffic.published));
         // The server publishes, but receives nothing.
         if listener != Listener::Server {
-            text.sample(&[("door", listener.name()), ("direction", "out")], figure(traffic.sent));
+            text.sample(&[("listener", listener.name()), ("direction", "out")], figure(traffic.sent));
         }
     }
 }

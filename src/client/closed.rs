@@ -25,7 +25,7 @@ impl ClosedClients {
         tracing::debug!(
             client = client.id,
             address = %report.address,
-            door = client.door.name(),
+            listener = client.door.name(),
             reason = reason.text(),
             "a client of the broker has gone"
         );

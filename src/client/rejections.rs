@@ -21,7 +21,7 @@ impl Rejections {
         self.count.fetch_add(1, Relaxed);
         let admitted = self.lines.lock().admit(now);
         if let Some(more) = admitted {
-            tracing::warn!(door = door.name(), %address, reason, more, "a connection is refused");
+            tracing::warn!(listener = door.name(), %address, reason, more, "a connection is refused");
         }
     }
 

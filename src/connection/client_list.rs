@@ -108,7 +108,7 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
     let seconds_since = |then: u64| now.saturating_sub(then) / 1000;
     let waiting = client.outbox.bytes();
     let pending = client.pending_input.load(Relaxed);
-    let Line { letters, database, channels, patterns, shard_channels, queued, command, protocol, door } =
+    let Line { letters, database, channels, patterns, shard_channels, queued, command, protocol, listener } =
         match (client.resp(), client.broker()) {
             (Some(resp), _) => Line::of_resp(call, client, resp),
             (_, Some(broker)) => Line::of_broker(client, broker),
@@ -119,7 +119,7 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
         "id={id} addr={address} laddr={local_address} fd=-1 name={name} age={age} idle={idle} flags={letters} \
          db={database} sub={channels} psub={patterns} ssub={shard_channels} multi={queued} qbuf={pending} qbuf-free=0 \
          argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={messages} omem={waiting} tot-mem={memory} events=r \
-         cmd={command} user={user} redir=-1 resp={protocol} lib-name={library} lib-ver={library_version}{door}",
+         cmd={command} user={user} redir=-1 resp={protocol} lib-name={library} lib-ver={library_version}{listener}",
         id = client.id,
         address = client.outbox.address(),
         local_address = client.local_address,
@@ -146,7 +146,7 @@ struct Line<'l> {
     command: &'l str,
     protocol: u8,
     /// A field of our own, for clients of other protocols than RESP.
-    door: String,
+    listener: String,
 }
 
 impl<'l> Line<'l> {
@@ -164,7 +164,7 @@ impl<'l> Line<'l> {
             queued: i64::from(resp.queued.load(Relaxed)) - 1,
             command: if is_caller { &call.row.name } else { command_name(call, last) },
             protocol: if flags.contains(ClientFlags::RESP3) { 3 } else { 2 },
-            door: String::new(),
+            listener: String::new(),
         }
     }
 
@@ -183,7 +183,7 @@ impl<'l> Line<'l> {
             queued: -1,
             command: broker.last_operation(),
             protocol: 0,
-            door: format!(" door={}", client.door.name()),
+            listener: format!(" listener={}", client.door.name()),
         }
     }
 }

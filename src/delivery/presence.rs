@@ -32,7 +32,7 @@ struct Event<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<Cow<'e, str>>,
     client: u64,
-    door: &'static str,
+    listener: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Arc<String>>,
 }
@@ -80,7 +80,7 @@ impl FanOut {
             subject: String::from_utf8_lossy(text),
             group: group.map(String::from_utf8_lossy),
             client: receiver.id(),
-            door: receiver.listener().name(),
+            listener: receiver.listener().name(),
             name: receiver.name(),
         });
         let json = json.expect("it holds nothing that JSON cannot say");
@@ -164,7 +164,7 @@ mod tests {
         let joined = place.subscribe(&guest, Topic::of_pattern(b"room.*"), Some("g"));
         let line = |event: &str, subject: &str, group: &str| {
             let payload = format!(
-                r#"{{\"event\":\"{event}\",\"subject\":\"{subject}\",{group}\"client\":2,\"door\":\"broker\",\"name\":\"ann\"}}"#
+                r#"{{\"event\":\"{event}\",\"subject\":\"{subject}\",{group}\"client\":2,\"listener\":\"broker\",\"name\":\"ann\"}}"#
             );
             format!("{{\"subject\":\"$PRESENCE.{subject}\",\"payload\":\"{payload}\"}}\n")
         };
@@ -193,7 +193,9 @@ mod tests {
         assert_eq!(place.taken(&watcher), "");
         place.subscribe(&receiver(3), Topic::exact(b"two words"), None);
         assert!(
-            place.taken(&watcher).contains(r#"\"subject\":\"two words\",\"client\":3,\"door\":\"broker\"}"#)
+            place
+                .taken(&watcher)
+                .contains(r#"\"subject\":\"two words\",\"client\":3,\"listener\":\"broker\"}"#)
         );
     }
 

@@ -1,6 +1,6 @@
 //! The page that Prometheus reads: the families of the server itself, then those of each service.
 //!
-//! Counts are kept per thread or per shard and are added up here, on the thread of the HTTP door.  A worker waits for
+//! Counts are kept per thread or per shard and are added up here, on the thread of the HTTP listener.  A worker waits for
 //! that at most as long as it takes to look at one shard.
 //!
 //! Names that clients choose (keys, owners, resources, paths) are never labels: each would be a new series, without
@@ -26,8 +26,8 @@ fn process(text: &mut Exposition, services: &Services) {
     text.gauge("quartet_build_info", "The version and the commit that run; always 1.")
         .sample(&[("version", version::VERSION), ("commit", version::COMMIT)], 1);
     text.gauge("quartet_uptime_seconds", "Seconds since the start.").value(seconds(uptime));
-    text.gauge("quartet_threads", "Threads that serve connections, by door.")
-        .values("door", [("resp", settings.threads), ("http", settings.http_threads)]);
+    text.gauge("quartet_threads", "Threads that serve connections, by listener.")
+        .values("listener", [("resp", settings.threads), ("http", settings.http_threads)]);
     text.gauge("process_resident_memory_bytes", "Memory that the process has.").value(process.resident_bytes);
     text.counter("process_cpu_seconds_total", "Processor time that the process took.")
         .value(process.user_seconds + process.system_seconds);
@@ -53,16 +53,18 @@ fn process(text: &mut Exposition, services: &Services) {
 /// The families of connections.
 fn connections(text: &mut Exposition, services: &Services) {
     let (clients, requests, attempts) = (&services.clients, &services.metrics.requests, &services.attempts);
-    let by_door = |of_door: &dyn Fn(Door) -> u64, http: u64| {
-        let doors = Door::ALL.iter().map(|&door| (door.name(), of_door(door)));
+    let by_listener = |of_listener: &dyn Fn(Door) -> u64, http: u64| {
+        let doors = Door::ALL.iter().map(|&door| (door.name(), of_listener(door)));
         doors.chain([("http", http)]).collect::<Vec<_>>()
     };
-    text.gauge("quartet_connections", "Connections there are, by door.")
-        .values("door", by_door(&|door| clients.len(door) as u64, requests.connections.load(Relaxed) as u64));
-    text.counter("quartet_connections_accepted_total", "Connections that were let in, by door.")
-        .values("door", by_door(&|door| clients.accepted(door), requests.accepted.load(Relaxed)));
-    text.counter("quartet_connections_rejected_total", "Connections that were turned away, by door.")
-        .values("door", by_door(&|door| clients.rejected(door), requests.rejected.load(Relaxed)));
+    text.gauge("quartet_connections", "Connections there are, by listener.").values(
+        "listener",
+        by_listener(&|door| clients.len(door) as u64, requests.connections.load(Relaxed) as u64),
+    );
+    text.counter("quartet_connections_accepted_total", "Connections that were let in, by listener.")
+        .values("listener", by_listener(&|door| clients.accepted(door), requests.accepted.load(Relaxed)));
+    text.counter("quartet_connections_rejected_total", "Connections that were turned away, by listener.")
+        .values("listener", by_listener(&|door| clients.rejected(door), requests.rejected.load(Relaxed)));
     text.counter(
         "quartet_authentications_failed_total",
         "Passwords that were wrong, and those that were not looked at since their address had given too many.",
@@ -81,12 +83,12 @@ fn connections(text: &mut Exposition, services: &Services) {
     .values("queue", [("output", queued_output), ("input", queued_input)]);
 }
 
-/// The families of the RESP door.
+/// The families of the Redis listener.
 fn commands(text: &mut Exposition, services: &Services) {
     let totals = services.metrics.totals();
-    text.counter("quartet_resp_bytes_total", "Bytes of the RESP door, by direction.")
+    text.counter("quartet_resp_bytes_total", "Bytes of the Redis listener, by direction.")
         .values("direction", [("in", totals.bytes_in), ("out", totals.bytes_out)]);
-    text.counter("quartet_commands_total", "Commands of the RESP door that ran.");
+    text.counter("quartet_commands_total", "Commands of the Redis listener that ran.");
     each_command(services, |labels, command| text.sample(labels, command.calls));
     text.counter("quartet_commands_failed_total", "Commands that answered an error.");
     each_command(services, |labels, command| text.sample(labels, command.failed));
@@ -97,19 +99,19 @@ fn commands(text: &mut Exposition, services: &Services) {
         let durations = services.metrics.durations(row.id);
         if !durations.is_empty() {
             let service = row.command.group.facts().service;
-            text.durations(&[("door", "resp"), ("service", service), ("command", &row.name)], &durations);
+            text.durations(&[("listener", "resp"), ("service", service), ("command", &row.name)], &durations);
         }
     }
-    text.counter("quartet_error_replies_total", "Error replies of the RESP door, by code.");
+    text.counter("quartet_error_replies_total", "Error replies of the Redis listener, by code.");
     for (code, count) in services.metrics.errors() {
         text.sample(&[("code", &code)], count);
     }
 }
 
-/// The families of the HTTP door.
+/// The families of the HTTP listener.
 fn requests(text: &mut Exposition, services: &Services) {
     let requests = services.metrics.requests.totals();
-    text.counter("quartet_http_requests_total", "Requests of the HTTP door, by class of status.");
+    text.counter("quartet_http_requests_total", "Requests of the HTTP listener, by class of status.");
     for ((method, route), totals) in &requests {
         for (class, count) in totals.by_status.iter().enumerate().filter(|(_, count)| **count > 0) {
             let status = format!("{}xx", class + 1);
@@ -124,7 +126,7 @@ fn requests(text: &mut Exposition, services: &Services) {
         "Bytes of bodies of requests that are not answered yet.",
     )
     .value(services.metrics.requests.request_bytes.load(Relaxed));
-    text.histogram("quartet_http_request_seconds", "How long requests of the HTTP door took.");
+    text.histogram("quartet_http_request_seconds", "How long requests of the HTTP listener took.");
     for ((method, route), totals) in &requests {
         text.durations(&http_labels(method, route), &totals.durations);
     }
@@ -136,7 +138,7 @@ fn each_command(services: &Services, mut write: impl FnMut(&[(&str, &str)], crat
         let totals = services.metrics.command_totals(row.id);
         if totals.calls + totals.rejected > 0 {
             let service = row.command.group.facts().service;
-            write(&[("door", "resp"), ("service", service), ("command", &row.name)], totals);
+            write(&[("listener", "resp"), ("service", service), ("command", &row.name)], totals);
         }
     }
 }
@@ -156,7 +158,7 @@ pub(super) fn service_of_route(route: &str) -> &'static str {
 
 /// The labels of a request.
 fn http_labels<'l>(method: &'l str, route: &'l str) -> [(&'l str, &'l str); 4] {
-    [("door", "http"), ("service", service_of_route(route)), ("method", method), ("route", route)]
+    [("listener", "http"), ("service", service_of_route(route)), ("method", method), ("route", route)]
 }
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {

@@ -73,7 +73,7 @@ fn log(client: &SharedClient) {
     tracing::debug!(
         client = client.id,
         address = %client.outbox.address(),
-        door = client.door.name(),
+        listener = client.door.name(),
         name = client.identity().name,
         user = client.identity().user_name(),
         "a client of the broker has come"

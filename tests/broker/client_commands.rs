@@ -72,7 +72,7 @@ fn guests(operator: &mut Client, filter: &str) -> Vec<BTreeMap<String, String>> 
         let fields = line.split_whitespace().filter_map(|field| field.split_once('='));
         fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     };
-    list.lines().map(fields).filter(|fields: &BTreeMap<_, _>| fields.contains_key("door")).collect()
+    list.lines().map(fields).filter(|fields: &BTreeMap<_, _>| fields.contains_key("listener")).collect()
 }
 
 /// Waits until no client of the broker is connected.
@@ -91,7 +91,7 @@ fn clients_of_the_broker_are_listed() {
         assert_eq!(listed.len(), 1, "{listed:?}");
         let of = |field: &str| listed[0].get(field).map_or("", String::as_str);
         assert_eq!(
-            ["door", "user", "name", "flags", "sub", "psub", "ssub", "multi", "resp"].map(of),
+            ["listener", "user", "name", "flags", "sub", "psub", "ssub", "multi", "resp"].map(of),
             [door, "ann", "guest", "P", "1", "1", "0", "-1", "0"]
         );
         assert_eq!(guests(&mut operator, "TYPE pubsub"), listed);

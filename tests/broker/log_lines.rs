@@ -45,21 +45,24 @@ fn a_client_comes_and_leaves_with_one_line_each() {
     let gone = wait_for_lines(&server, "a client of the broker has gone", 1);
     let expected = json!({
         "level": "DEBUG", "message": "a client of the broker has gone", "client": info["client_id"],
-        "address": address, "door": "broker", "reason": "Client Closed",
+        "address": address, "listener": "broker", "reason": "Client Closed",
     });
     assert_eq!(gone, [expected]);
     let come = lines(&server, "a client of the broker has come");
     let expected = json!({
         "level": "DEBUG", "message": "a client of the broker has come", "client": info["client_id"],
-        "address": address, "door": "broker", "name": "a\nb", "user": "ann",
+        "address": address, "listener": "broker", "name": "a\nb", "user": "ann",
     });
-    assert_eq!((come.len(), &come[0]["door"], &come[0]["user"]), (2, &"websocket".into(), &"default".into()));
+    assert_eq!(
+        (come.len(), &come[0]["listener"], &come[0]["user"]),
+        (2, &"websocket".into(), &"default".into())
+    );
     assert_eq!(come[1], expected);
     let mut operator = Client::connect(server.address());
     assert_eq!(operator.ask("AUTH secret"), "OK");
     assert_eq!(operator.ask(&format!("CLIENT KILL ID {}", come[0]["client"])), "1");
     let gone = wait_for_lines(&server, "a client of the broker has gone", 2);
-    assert_eq!((&gone[1]["door"], &gone[1]["reason"]), (&"websocket".into(), &"Kicked".into()));
+    assert_eq!((&gone[1]["listener"], &gone[1]["reason"]), (&"websocket".into(), &"Kicked".into()));
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn refused_connections_have_a_line_now_and_then() {
     let found = wait_for_lines(&server, "a connection is refused", 2);
     assert!(found.len() < REFUSED, "{} lines", found.len());
     for door in ["broker", "websocket"] {
-        let first = found.iter().find(|line| line["door"] == door).expect("each door has one");
+        let first = found.iter().find(|line| line["listener"] == door).expect("each door has one");
         assert_eq!(
             (&first["level"], &first["reason"], &first["more"]),
             (&"WARN".into(), &"there are too many connections".into(), &0.into())

@@ -162,7 +162,7 @@ fn commands_are_counted_and_shown_as_any() {
     assert!(shown.contains("[INCR, k], 127.0.0.1:50000, "), "{shown}");
     assert!(resp.ask("INFO commandstats").contains("cmdstat_incr:calls=1,"));
     let page = http.get("/metrics");
-    let requests = r#"quartet_http_requests_total{door="http",service="commands",method="GET",route="/redis/{command}",status="4xx"} 1"#;
+    let requests = r#"quartet_http_requests_total{listener="http",service="commands",method="GET",route="/redis/{command}",status="4xx"} 1"#;
     assert!(page.text().contains(requests), "{}", page.text());
 }
 

@@ -42,14 +42,14 @@ fn both_doors_and_all_services_are_counted() {
     let page = http.get("/metrics");
     assert_eq!(page.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let samples = samples(page.text());
-    let get = r#"door="resp",service="cache",command="get""#;
-    let route = r#"door="http",service="cache",method="GET",route="/cache/{key}""#;
+    let get = r#"listener="resp",service="cache",command="get""#;
+    let route = r#"listener="http",service="cache",method="GET",route="/cache/{key}""#;
     for (series, expected) in [
         (format!("quartet_build_info{{version=\"{VERSION}\",commit=\"{COMMIT}\"}}"), 1.0),
         (format!("quartet_commands_total{{{get}}}"), 2.0),
         (format!("quartet_commands_rejected_total{{{get}}}"), 1.0),
-        (r#"quartet_commands_failed_total{door="resp",service="cache",command="incr"}"#.to_owned(), 1.0),
-        (r#"quartet_commands_total{door="resp",service="broker",command="subscribe"}"#.to_owned(), 1.0),
+        (r#"quartet_commands_failed_total{listener="resp",service="cache",command="incr"}"#.to_owned(), 1.0),
+        (r#"quartet_commands_total{listener="resp",service="broker",command="subscribe"}"#.to_owned(), 1.0),
         (r#"quartet_error_replies_total{code="ERR"}"#.to_owned(), 2.0),
         (format!("quartet_http_requests_total{{{route},status=\"2xx\"}}"), 1.0),
         (format!("quartet_http_requests_total{{{route},status=\"4xx\"}}"), 1.0),
@@ -59,8 +59,8 @@ fn both_doors_and_all_services_are_counted() {
         ("quartet_cache_misses_total".to_owned(), 2.0),
         (r#"quartet_cache_keys{database="0"}"#.to_owned(), 1.0),
         (r#"quartet_cache_keys_with_ttl{database="0"}"#.to_owned(), 1.0),
-        (r#"quartet_connections{door="resp"}"#.to_owned(), 1.0),
-        (r#"quartet_connections{door="http"}"#.to_owned(), 1.0),
+        (r#"quartet_connections{listener="resp"}"#.to_owned(), 1.0),
+        (r#"quartet_connections{listener="http"}"#.to_owned(), 1.0),
         (r#"quartet_broker_channels{kind="channel"}"#.to_owned(), 1.0),
         (r#"quartet_locks{kind="lease"}"#.to_owned(), 0.0),
         (r#"quartet_queue_bytes{queue="output"}"#.to_owned(), 0.0),

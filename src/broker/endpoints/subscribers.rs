@@ -54,7 +54,7 @@ struct Subscriber {
     client: u64,
     /// The listener that the client came by.
     #[schema(example = "broker")]
-    door: &'static str,
+    listener: &'static str,
     /// What the client calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ann", required = false, nullable = false)]
@@ -87,7 +87,7 @@ impl Subscriber {
         let receiver = subscription.outbox();
         Subscriber {
             client: receiver.id(),
-            door: receiver.listener().name(),
+            listener: receiver.listener().name(),
             name: receiver.name().map(|name| name.to_string()),
             address: receiver.client().map(|_| receiver.address().to_string()),
             pattern: text(subscription.topic().text()),

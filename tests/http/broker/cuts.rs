@@ -108,7 +108,7 @@ fn an_event_source_that_is_cut_a_hundred_times_leaves_nothing_behind() {
             let line = page.text().lines().find(|line| line.starts_with(name)).expect("it is there");
             line.rsplit(' ').next().expect("it has a value").to_owned()
         };
-        let connections = gauge("quartet_connections{door=\"http\"}");
+        let connections = gauge("quartet_connections{listener=\"http\"}");
         let listed = http.get("/subjects/news/subscribers").json()["count"].clone();
         (connections, listed, resp.figure("broker_subscriptions"), resp.figure("broker_waiting_bytes"))
     };

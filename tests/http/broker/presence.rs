@@ -41,8 +41,8 @@ fn subscribers_of_every_listener_are_listed() {
     let listed = list["subscribers"].as_array().expect("it is a list");
     let facts = |subscriber: &serde_json::Value| {
         assert_eq!((&subscriber["delivered"], &subscriber["missed"]), (&1.into(), &0.into()));
-        assert_eq!(subscriber["address"].is_string(), subscriber["door"] != "http", "{subscriber}");
-        ["door", "name", "pattern", "kind", "group"]
+        assert_eq!(subscriber["address"].is_string(), subscriber["listener"] != "http", "{subscriber}");
+        ["listener", "name", "pattern", "kind", "group"]
             .map(|fact| subscriber[fact].as_str().unwrap_or_default().to_owned())
     };
     let mut found: Vec<_> = listed.iter().map(facts).collect();
@@ -74,7 +74,7 @@ fn who_comes_and_goes_is_told_to_every_listener() {
     resp.ask("SUBSCRIBE room.1");
     let joined = event(&mut events);
     let expected =
-        json!({"event": "joined", "subject": "room.1", "client": joined["client"], "door": "resp"});
+        json!({"event": "joined", "subject": "room.1", "client": joined["client"], "listener": "resp"});
     assert_eq!(joined, expected);
     let told = watcher.read_line();
     assert!(told.starts_with("MSG $PRESENCE.room.1 9 "), "{told}");
@@ -83,7 +83,7 @@ fn who_comes_and_goes_is_told_to_every_listener() {
     assert_eq!(event(&mut events)["event"], "left");
     let feed = subscribe(&server, "/subscribe/room.2?name=ann&group=workers", "text/event-stream");
     let joined = event(&mut events);
-    assert_eq!([&joined["door"], &joined["name"], &joined["group"]], ["http", "ann", "workers"]);
+    assert_eq!([&joined["listener"], &joined["name"], &joined["group"]], ["http", "ann", "workers"]);
     drop(feed);
     assert_eq!(event(&mut events)["event"], "left");
 }
@@ -103,6 +103,6 @@ fn a_client_that_is_gone_has_left() {
     let mut left: Vec<_> = (0..2).map(|_| event(&mut events)).collect();
     left.sort_unstable_by_key(|event| event["subject"].to_string());
     for (event, subject) in left.iter().zip(["room.1", "room.2"]) {
-        assert_eq!([&event["event"], &event["subject"], &event["door"]], ["left", subject, "broker"]);
+        assert_eq!([&event["event"], &event["subject"], &event["listener"]], ["left", subject, "broker"]);
     }
 }

@@ -16,7 +16,7 @@ fn event(watcher: &mut BrokerClient) -> (String, String, String) {
     let delivered = watcher.delivered();
     let event: Value = serde_json::from_slice(&delivered.payload).expect("an event is JSON");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    (delivered.subject, text(&event["event"]), text(&event["door"]))
+    (delivered.subject, text(&event["event"]), text(&event["listener"]))
 }
 
 #[test]
