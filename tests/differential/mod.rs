@@ -34,28 +34,28 @@ fn valkey_answers_what_redis_lacks() {
 #[test]
 fn nats_server_answers_as_the_transcripts_say() {
     let Some(program) = peers::nats_server() else { return };
-    let mut failures = Vec::new();
-    for transcript in transcripts::load_frames() {
-        let fresh = || nats_target(&program, &transcript);
-        match FrameTarget::refuses(&transcript) {
-            Some(reason) => skip(&format!("{} against nats: it {reason}", transcript.name)),
-            None => failures.extend(check(&transcript, fresh, Some(Peer::Nats))),
+    let failures = transcripts::play_side_by_side(&transcripts::load_frames(), |transcript| {
+        let fresh = || nats_target(&program, transcript);
+        match FrameTarget::refuses(transcript) {
+            Some(reason) => {
+                skip(&format!("{} against nats: it {reason}", transcript.name));
+                Vec::new()
+            }
+            None => check(transcript, fresh, Some(Peer::Nats)),
         }
-    }
+    });
     assert!(failures.is_empty(), "nats-server answers otherwise:\n{}", failures.join("\n"));
 }
 
 #[test]
 fn nats_server_keeps_streams_as_the_transcripts_say() {
     let Some(program) = peers::nats_server() else { return };
-    let mut failures = Vec::new();
-    for transcript in transcripts::load_streams() {
+    let failures = transcripts::play_side_by_side(&transcripts::load_streams(), |transcript| {
         // It answers the requests of one connection side by side, so the next one waits for the answer.
-        for way in [Way::CommandPerWrite, Way::BytePerWrite] {
-            let fresh = || nats_target(&program, &transcript);
-            failures.extend(check_way(&transcript, fresh, Some(Peer::Nats), way));
-        }
-    }
+        let ways = [Way::CommandPerWrite, Way::BytePerWrite];
+        let play = |way| check_way(transcript, || nats_target(&program, transcript), Some(Peer::Nats), way);
+        ways.into_iter().flat_map(play).collect()
+    });
     assert!(failures.is_empty(), "nats-server answers otherwise:\n{}", failures.join("\n"));
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod socket;
 pub(crate) mod target;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
 
 use crate::support::peers::skip;
 use crate::support::process::{Folder, Server};
@@ -28,6 +30,9 @@ use frame_socket::FrameTarget;
 use in_process::InProcessTarget;
 use runner::{Way, check, check_way};
 use target::Target;
+
+/// Transcripts that are played at a time where each has a server of its own: most of a play is waiting for time to pass.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Where the files are.
 pub(crate) fn directory() -> PathBuf {
@@ -80,6 +85,24 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// Plays transcripts to servers of their own, several at a time, and returns all failures.
+pub(crate) fn play_side_by_side(
+    transcripts: &[Transcript],
+    play: impl Fn(&Transcript) -> Vec<String> + Sync,
+) -> Vec<String> {
+    let waiting = Mutex::new(transcripts.iter());
+    let next = || waiting.lock().expect("nobody fails while holding it").next();
+    let play_on = || std::iter::from_fn(next).flat_map(&play).collect::<Vec<_>>();
+    // What is skipped is told under the name of the test.
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let player = || thread::Builder::new().name(name.clone());
+    thread::scope(|scope| {
+        let start = |()| player().spawn_scoped(scope, play_on).expect("a thread starts");
+        let players = [(); SIDE_BY_SIDE].map(start);
+        players.into_iter().flat_map(|player| player.join().expect("a play ends")).collect()
+    })
+}
+
 #[test]
 fn quartet_answers_as_the_transcripts_say() {
     let mut failures = Vec::new();
@@ -101,27 +124,28 @@ fn quartet_answers_as_the_transcripts_say() {
 
 #[test]
 fn the_broker_answers_as_the_transcripts_say() {
-    let mut failures = Vec::new();
-    for transcript in load_frames() {
+    let failures = play_side_by_side(&load_frames(), |transcript| {
         let fresh = || {
             let settings = transcript.settings.iter().map(String::as_str);
             let arguments: Vec<&str> = ["--broker-port", "0"].into_iter().chain(settings).collect();
             let server = Server::quartet(&arguments);
             let address = server.broker_address();
-            Target::Frames(FrameTarget::new(&transcript, server, address))
+            Target::Frames(FrameTarget::new(transcript, server, address))
         };
-        match FrameTarget::refuses(&transcript) {
-            Some(reason) => skip(&format!("{} over sockets: it {reason}", transcript.name)),
-            None => failures.extend(check(&transcript, fresh, None)),
+        match FrameTarget::refuses(transcript) {
+            Some(reason) => {
+                skip(&format!("{} over sockets: it {reason}", transcript.name));
+                Vec::new()
+            }
+            None => check(transcript, fresh, None),
         }
-    }
+    });
     assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
 }
 
 #[test]
 fn the_broker_keeps_streams_as_the_transcripts_say() {
-    let mut failures = Vec::new();
-    for transcript in load_streams() {
+    let failures = play_side_by_side(&load_streams(), |transcript| {
         let folder = Folder::new();
         let mut used = 0;
         let mut fresh = || {
@@ -130,12 +154,12 @@ fn the_broker_keeps_streams_as_the_transcripts_say() {
             let kept = kept.to_str().expect("the folder's name is text");
             let server = Server::quartet(&["--broker-port", "0", "--dir", kept]);
             let address = server.broker_address();
-            Target::Frames(FrameTarget::new(&transcript, server, address))
+            Target::Frames(FrameTarget::new(transcript, server, address))
         };
         // Deliveries come between the answers of a pipeline in no certain order: `stream/order` compares them by reply subject.
         let ways = [Way::CommandPerWrite, Way::BytePerWrite];
-        failures.extend(ways.into_iter().flat_map(|way| check_way(&transcript, &mut fresh, None, way)));
-    }
+        ways.into_iter().flat_map(|way| check_way(transcript, &mut fresh, None, way)).collect()
+    });
     assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
 }
 
