@@ -23,6 +23,11 @@ pub(super) trait Answers: 'static {
     /// If the input is nothing of the protocol.
     fn next(input: &[u8]) -> Result<Option<Answer>, String>;
 
+    /// How many answers behind the first one, which takes `length` bytes and is no error, are sure to be whole and as long as it.
+    fn count_alike(_input: &[u8], _length: usize) -> usize {
+        0
+    }
+
     /// What an error says, as one line.
     fn text(answer: &[u8]) -> Vec<u8>;
 }

@@ -1,4 +1,6 @@
-//! Requests that are answered in their order: RESP, and HTTP/1.1.
+//! Operations of several requests that are answered in their order: RESP, and HTTP/1.1.
+//!
+//! Those of one request, of which nothing need be remembered, are in [`super::singles`].
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -39,6 +41,12 @@ struct Client {
 
 /// The clients whose requests are on their way over a connection, in order.
 type Conversation = VecDeque<u32>;
+
+/// Why a run ends with an answer to nothing.
+#[cold]
+pub(super) fn unasked<A: Answers>(answer: &[u8]) -> String {
+    format!("it said \"{}\" without being asked", A::text(answer).escape_ascii())
+}
 
 /// How many clients there are, and on how many connections.
 #[derive(Clone, Copy, Debug)]
@@ -106,8 +114,7 @@ impl<A: Answers> Exchange<A> {
         self.unanswered += 1;
     }
 
-    /// Takes an answer in that is more than the end of an operation of one step.
-    #[inline(never)]
+    /// Takes an answer in.
     fn step_on(&mut self, client: u32, answer: &[u8], is_error: bool, stage: &mut Stage<'_>) {
         let entry = &mut self.clients[client as usize];
         let steps = self.mix.steps(entry.operation as usize);
@@ -167,29 +174,15 @@ impl<A: Answers> Traffic for Exchange<A> {
 
     fn receive(&mut self, connection: usize, input: &[u8], stage: &mut Stage<'_>) -> Result<usize, String> {
         let mut at = 0;
-        // Answers to requests that began together are recorded together.
-        let (mut began, mut alike) = (0, 0);
         while let Some(answer) = A::next(&input[at..])? {
             let whole = &input[at..at + answer.length];
             at += answer.length;
             let Some(client) = self.connections[connection].pop_front() else {
-                return Err(format!("it said \"{}\" without being asked", A::text(whole).escape_ascii()));
+                return Err(unasked::<A>(whole));
             };
             self.unanswered -= 1;
-            let entry = &self.clients[client as usize];
-            let steps = self.mix.steps(entry.operation as usize);
-            if steps.len() > 1 || answer.is_error || steps[0].is_refusal.is_some() {
-                self.step_on(client, whole, answer.is_error, stage);
-                continue;
-            }
-            if entry.intended != began {
-                stage.tally.done_alike(stage.now.saturating_sub(began), alike);
-                (began, alike) = (entry.intended, 0);
-            }
-            alike += 1;
-            self.go_on(client, stage);
+            self.step_on(client, whole, answer.is_error, stage);
         }
-        stage.tally.done_alike(stage.now.saturating_sub(began), alike);
         Ok(at)
     }
 

@@ -20,6 +20,7 @@ mod plan;
 mod processor;
 mod report;
 mod run;
+mod singles;
 mod tally;
 mod target;
 mod template;

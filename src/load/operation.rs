@@ -52,6 +52,11 @@ impl Mix {
         Mix { operations: vec![(percent, first), (100 - percent, second)] }
     }
 
+    /// The steps of each operation.
+    pub(super) fn operations(&self) -> impl ExactSizeIterator<Item = &[Step]> {
+        self.operations.iter().map(|(_, steps)| steps.as_slice())
+    }
+
     /// Chooses an operation.
     #[inline]
     pub(super) fn choose(&self, random: &mut Random) -> usize {

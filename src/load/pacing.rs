@@ -67,6 +67,17 @@ impl Pace {
         Some(intended)
     }
 
+    /// Begins up to `most` operations at once, as many as may begin and count their latency from the same time: that time, and how many.
+    #[inline]
+    pub(super) fn begin_together(&mut self, now: u64, most: u64) -> Option<(u64, u64)> {
+        if self.schedule.is_some() {
+            return self.begin(now).map(|intended| (intended, 1));
+        }
+        let count = if self.is_over(now) { 0 } else { most.min(self.left) };
+        self.left -= count;
+        (count > 0).then_some((now, count))
+    }
+
     /// Whether no operation begins any more.
     #[inline]
     pub(super) fn is_over(&self, now: u64) -> bool {
@@ -163,6 +174,16 @@ mod tests {
         assert_eq!(begun.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3, 3]);
         assert_eq!(begun[0][..2], [0, 100_000]);
         assert_eq!(begun[1][..2], [33_333, 133_333]);
+    }
+
+    #[test]
+    fn a_closed_loop_begins_many_at_once_and_a_schedule_one_by_one() {
+        let mut pace = Pace::new(Bound::Count(5), None, 0, 0, 1);
+        assert_eq!(pace.begin_together(3, 4), Some((3, 4)));
+        assert_eq!((pace.begin_together(4, 4), pace.begin_together(4, 4)), (Some((4, 1)), None));
+        let mut pace = Pace::new(Bound::Count(5), Some(1000.0), 0, 0, 1);
+        let begun: Vec<_> = std::iter::from_fn(|| pace.begin_together(2500, 4)).collect();
+        assert_eq!(begun, [(0, 1), (1000, 1), (2000, 1)]);
     }
 
     #[test]

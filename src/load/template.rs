@@ -260,15 +260,18 @@ fn push_digits(output: &mut Vec<u8>, digits: usize, number: u64) {
     put_digits(&mut output[start..], number);
 }
 
-/// Writes a number over the last ones of these zeros.
+/// Writes a number over the last ones of these zeros, of which there is an even number.  Each division takes two digits off, since the
+/// next one has to wait for it.
 #[inline]
 fn put_digits(zeros: &mut [u8], mut number: u64) {
-    for digit in zeros.iter_mut().rev() {
+    for pair in zeros.rchunks_exact_mut(2) {
         if number == 0 {
             break;
         }
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+        let digits = (number % 100) as u8;
+        pair[0] = b'0' + digits / 10;
+        pair[1] = b'0' + digits % 10;
+        number /= 100;
     }
 }
 
@@ -296,6 +299,14 @@ mod tests {
             written(&template, 12),
             "*5\r\n$4\r\nMSET\r\n$14\r\nk:000000000012\r\n$4\r\nxxx!\r\n$16\r\nak:000000000098b\r\n$6\r\n000007\r\n"
         );
+    }
+
+    #[test]
+    fn numbers_have_all_their_digits() {
+        let template = style(0, 0).command(&["__key__"]);
+        for key in [0, 7, 10, 99, 100, 123_456, 999_999_999_999] {
+            assert_eq!(written(&template, key), format!("*1\r\n$14\r\nk:{key:012}\r\n"));
+        }
     }
 
     #[test]

@@ -24,6 +24,18 @@ impl Answers for RespAnswers {
         }
     }
 
+    #[inline]
+    fn count_alike(input: &[u8], length: usize) -> usize {
+        // Of lines and strings the first line says how long they are.
+        let line = match input {
+            [b'+', ..] => length,
+            [b'$', ..] => memchr(b'\n', input).map_or(length, |end| end + 1),
+            _ => return 0,
+        };
+        let (first, rest) = input.split_at(length);
+        rest.chunks_exact(length).take_while(|next| next.starts_with(&first[..line])).count()
+    }
+
     fn text(answer: &[u8]) -> Vec<u8> {
         let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
         line.strip_prefix(b"-").unwrap_or(line).to_vec()
@@ -117,6 +129,22 @@ mod tests {
                 assert_eq!(RespAnswers::next(&reply[..cut]), Ok(None), "{}", reply[..cut].escape_ascii());
             }
         }
+    }
+
+    #[test]
+    fn answers_that_are_alike_are_counted() {
+        let long = [&b"$100\r\n"[..], &[b'x'; 100], b"\r\n"].concat();
+        for reply in [&b"+OK\r\n"[..], b"$-1\r\n", b"$0\r\n\r\n", b"$3\r\nabc\r\n", &long] {
+            // Behind the last one comes one that is not whole, and nothing, and others.
+            for end in [&reply[..reply.len() - 1], b"", b":1\r\n", b"$10\r\n0123456789\r\n", b"-ERR no\r\n"] {
+                let input = [reply, reply, reply, end].concat();
+                assert_eq!(RespAnswers::count_alike(&input, reply.len()), 2, "{}", input.escape_ascii());
+            }
+        }
+        // Each of these says something else.
+        assert_eq!(RespAnswers::count_alike(b":1\r\n:1\r\n", 4), 0);
+        assert_eq!(RespAnswers::count_alike(b"*1\r\n:1\r\n*1\r\n:1\r\n", 8), 0);
+        assert_eq!(RespAnswers::count_alike(b"+OK\r\n+NO\r\n", 5), 0);
     }
 
     #[test]

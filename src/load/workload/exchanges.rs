@@ -10,6 +10,7 @@ use super::super::options::Options;
 use super::super::pacing::Bound;
 use super::super::plan::{Plan, Share};
 use super::super::run::{Terms, drive};
+use super::super::singles::Singles;
 use super::super::target::Target;
 use super::super::traffic::Traffic;
 
@@ -108,7 +109,12 @@ impl<A: Answers> Plan for Exchanges<A> {
             first_client: share.first * self.pipeline,
         };
         let keys = self.keys.of_thread(share.thread, share.threads);
-        Box::new(Exchange::<A>::new(self.mix.clone(), keys, crowd))
+        let mix = self.mix.clone();
+        if Singles::<A>::fits(&mix) {
+            Box::new(Singles::<A>::new(mix, keys, crowd))
+        } else {
+            Box::new(Exchange::<A>::new(mix, keys, crowd))
+        }
     }
 
     fn silence(&self) -> u64 {
