@@ -177,12 +177,9 @@ impl Target {
     pub(super) fn http_headers(&self) -> String {
         let mut headers = format!("Host: {}\r\n", self.place());
         if !self.password.is_empty() {
-            headers += &if self.user.is_empty() {
-                format!("Authorization: Bearer {}\r\n", self.password)
-            } else {
-                let pair = BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password));
-                format!("Authorization: Basic {pair}\r\n")
-            };
+            // Encoded, since a header loses the spaces at its end, and cannot hold every byte.
+            let pair = BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password));
+            headers += &format!("Authorization: Basic {pair}\r\n");
         }
         headers
     }

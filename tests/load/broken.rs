@@ -64,6 +64,20 @@ fn a_password_is_asked_for_and_checked() {
 }
 
 #[test]
+fn a_password_may_end_in_a_space_and_hold_any_letter() {
+    let password = " a:\u{fc} b  ";
+    let server = Server::quartet(&["--requirepass", password, "--broker-port", "0", "--http-port", "0"]);
+    for (workload, address) in
+        [("set", server.address()), ("http-set", server.http_address()), ("fan-out", server.broker_address())]
+    {
+        let address = address.to_string();
+        let words = [workload, "--count", "10", "--server", &address, "--password", password];
+        let (text, is_clean) = quartet::load::perform(words.map(Into::into)).expect(workload);
+        assert!(is_clean, "{text}");
+    }
+}
+
+#[test]
 fn another_protocol_is_named() {
     let server = Server::quartet(&["--broker-port", "0", "--http-port", "0"]);
     let refused = perform("get", server.broker_address()).expect_err("it is no RESP");
