@@ -1,4 +1,4 @@
-//! Several servers in turns: A B A B, since machines drift, and only figures of one run can be compared.
+//! Several servers in turns, A B and then B A, since machines drift, and only figures of one run can be compared.
 
 use std::fmt::Write as _;
 

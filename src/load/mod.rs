@@ -87,9 +87,15 @@ fn compare(order: &Order, rounds: usize) -> Result<(String, bool), String> {
     let start =
         |target: &target::Target| Compared { name: target.name.clone(), words: None, rounds: Vec::new() };
     let mut compared: Vec<Compared> = order.targets.iter().map(start).collect();
-    for _ in 0..rounds {
-        for (index, server) in compared.iter_mut().enumerate() {
+    for round in 0..rounds {
+        // Now from the first and now from the last: what comes behind another is not always the same.
+        let mut turns: Vec<usize> = (0..compared.len()).collect();
+        if round % 2 == 1 {
+            turns.reverse();
+        }
+        for index in turns {
             let (figures, words) = turn(order, index)?;
+            let server = &mut compared[index];
             server.words = words;
             server.rounds.push(figures);
         }
