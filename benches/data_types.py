@@ -10,23 +10,20 @@ The first server is measured; ratios are to the last one, which the targets are 
 `memory`    resident bytes per key of small forms (ten parts) and per part of large ones (1,000 parts in each of many keys, and
             a million in one), on servers that are started for each data set; small forms at two counts of keys, since a table
             of keys that doubles makes one count meaningless
-`requests`  the server's CPU per request in pipelines of 16 from 50 connections (redis-benchmark)
+`requests`  the server's CPU per request in pipelines of 16 from 50 connections (`quartet bench command`)
 `filled`    the same of commands that take from keys which do not run empty, and of LRANGE 100 to 600
 `big`       CPU per request of reads of keys with 100,000 and a million parts
 
 Rounds are interleaved and their order is turned round each time, because machines drift; a ratio is the median of those of the
-rounds, and only ratios within one run mean anything.  The kernel counts CPU time in nanoseconds.  `--scale` times the number of
-requests, of keys and of parts.
+rounds, and only ratios within one run mean anything.  `--scale` times the number of requests, of keys and of parts.
 """
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-from cpu import cpu_nanos
-from servers import Server, no_error, requests
+from servers import Server, bench, no_error, requests
 
 SMALL_KEYS = (160_000, 240_000)
 LARGE_KEYS = 400
@@ -137,29 +134,20 @@ def memory(definitions, folder, options, table):
         table.row(f"{figure}: bytes per {'key' if per == 1 else 'part'}", figures, target)
 
 
-def benchmark(server, count, *arguments):
-    """The server's CPU microseconds per request of a run of redis-benchmark."""
-    command = ["redis-benchmark", "-p", str(server.port), "-q", "-n", str(count), *map(str, arguments)]
-    before = cpu_nanos(server)
-    printed = subprocess.run(command, capture_output=True, text=True)
-    if printed.returncode or "rror" in printed.stdout + printed.stderr:
-        sys.exit(f"{server.name}: {' '.join(command)}: {printed.stdout[-300:]} {printed.stderr[-300:]}")
-    return (cpu_nanos(server) - before) / 1000 / count
-
-
-PIPELINED = ("-c", 50, "-P", 16, "-d", 64, "-r", 100_000)
+# Of so many members one is drawn for each request.
+MEMBERS = 100_000
 
 REQUESTS = [
-    # (figure, requests, arguments, target)
-    ("LPUSH", 800_000, ("-t", "lpush"), 0.75),
-    ("RPUSH", 800_000, ("-t", "rpush"), 0.75),
-    ("LPOP", 800_000, ("-t", "lpop"), 0.75),
-    ("RPOP", 800_000, ("-t", "rpop"), 0.75),
-    ("SADD", 800_000, ("-t", "sadd"), 0.75),
-    ("SPOP", 800_000, ("-t", "spop"), 0.75),
-    ("HSET", 800_000, ("-t", "hset"), 0.65),
-    ("ZADD", 800_000, ("-t", "zadd"), 0.65),
-    ("MSET of 10", 150_000, ("-t", "mset"), 0.75),
+    # (figure, requests, words, target)
+    ("LPUSH", 800_000, "LPUSH mylist __data__", 0.75),
+    ("RPUSH", 800_000, "RPUSH mylist __data__", 0.75),
+    ("LPOP", 800_000, "LPOP mylist", 0.75),
+    ("RPOP", 800_000, "RPOP mylist", 0.75),
+    ("SADD", 800_000, "SADD myset element:__key__", 0.75),
+    ("SPOP", 800_000, "SPOP myset", 0.75),
+    ("HSET", 800_000, "HSET myhash element:__key__ __data__", 0.65),
+    ("ZADD", 800_000, "ZADD myzset __key__ element:__key__", 0.65),
+    ("MSET of 10", 150_000, "MSET" + " key:__key__ __data__" * 10, 0.75),
 ]
 
 
@@ -180,11 +168,11 @@ def filled(servers, options, table):
             fill(server, "list", [b"range"], 1_000)
 
     rows = [
-        ("LPOP, filled", takes, ("LPOP", "filled"), 0.75),
-        ("RPOP, filled", takes, ("RPOP", "filled"), 0.75),
-        ("SPOP, filled", takes, ("SPOP", "filled"), 0.75),
-        ("ZPOPMIN, filled", takes, ("ZPOPMIN", "filled"), 0.75),
-        *((f"LRANGE {length}", 40_000, ("LRANGE", "range", 0, length - 1), 0.75) for length in (100, 300, 500, 600)),
+        ("LPOP, filled", takes, "LPOP filled", 0.75),
+        ("RPOP, filled", takes, "RPOP filled", 0.75),
+        ("SPOP, filled", takes, "SPOP filled", 0.75),
+        ("ZPOPMIN, filled", takes, "ZPOPMIN filled", 0.75),
+        *((f"LRANGE {length}", 40_000, f"LRANGE range 0 {length - 1}", 0.75) for length in (100, 300, 500, 600)),
     ]
     scaled = [(figure, count if "filled" in figure else int(count * options.scale), words, target)
               for figure, count, words, target in rows]
@@ -197,25 +185,25 @@ def big(servers, options, table):
     for parts in (hundred_thousand, million):
         for server in servers:
             for kind in ("hash", "set", "sorted set"):
-                fill(server, kind, [b"%s:%d" % (kind.encode(), parts)], parts)
+                fill(server, kind, [b"%s:%d" % (kind.replace(" ", "-").encode(), parts)], parts)
         name = f"of {parts:,}"
-        ranked, hashed, members = (f"{kind}:{parts}" for kind in ("sorted set", "hash", "set"))
+        ranked, hashed, members = (f"{kind}:{parts}" for kind in ("sorted-set", "hash", "set"))
         rows += [
-            (f"ZRANGE of 100 in the middle {name}", 40_000, ("ZRANGE", ranked, parts // 2, parts // 2 + 99), 1.0),
-            (f"ZRANGE BYSCORE of 10 {name}", 200_000, ("ZRANGE", ranked, "500000", "+inf", "BYSCORE", "LIMIT", 0, 10), 1.0),
-            (f"ZRANK {name}", 400_000, ("-r", parts, "ZRANK", ranked, "mem:__rand_int__"), 1.0),
-            (f"ZSCORE {name}", 400_000, ("-r", parts, "ZSCORE", ranked, "mem:__rand_int__"), 1.0),
-            (f"HGET {name}", 400_000, ("-r", parts, "HGET", hashed, "fld:__rand_int__"), 1.0),
-            (f"SISMEMBER {name}", 400_000, ("-r", parts, "SISMEMBER", members, "mem:__rand_int__"), 1.0),
-            (f"HGETALL {name}", 4_000_000 // parts, ("HGETALL", hashed), 1.0),
-            (f"SMEMBERS {name}", 4_000_000 // parts, ("SMEMBERS", members), 1.0),
+            (f"ZRANGE of 100 in the middle {name}", 40_000, f"ZRANGE {ranked} {parts // 2} {parts // 2 + 99}", 1.0),
+            (f"ZRANGE BYSCORE of 10 {name}", 200_000, f"ZRANGE {ranked} 500000 +inf BYSCORE LIMIT 0 10", 1.0),
+            (f"ZRANK {name}", 400_000, f"ZRANK {ranked} mem:__key__", 1.0, parts),
+            (f"ZSCORE {name}", 400_000, f"ZSCORE {ranked} mem:__key__", 1.0, parts),
+            (f"HGET {name}", 400_000, f"HGET {hashed} fld:__key__", 1.0, parts),
+            (f"SISMEMBER {name}", 400_000, f"SISMEMBER {members} mem:__key__", 1.0, parts),
+            (f"HGETALL {name}", 4_000_000 // parts, f"HGETALL {hashed}", 1.0),
+            (f"SMEMBERS {name}", 4_000_000 // parts, f"SMEMBERS {members}", 1.0),
         ]
     for server in servers:
         # Half of the smaller one is in the larger one.
         for number in range(hundred_thousand // 2, hundred_thousand // 2 + hundred_thousand, BATCH):
             send(server, requests(words_of("set", b"other", range(number, number + BATCH))), 1)
-    rows.append((f"SINTER of {hundred_thousand:,} and {hundred_thousand:,}", 40, ("SINTER", f"set:{hundred_thousand}", "other"), 1.0))
-    rows.append((f"SINTER of {hundred_thousand:,} and {million:,}", 40, ("SINTER", "other", f"set:{million}"), 1.0))
+    rows.append((f"SINTER of {hundred_thousand:,} and {hundred_thousand:,}", 40, f"SINTER set:{hundred_thousand} other", 1.0))
+    rows.append((f"SINTER of {hundred_thousand:,} and {million:,}", 40, f"SINTER other set:{million}", 1.0))
     run(servers, options, table, rows, lambda server, figure, count: None)
 
 
@@ -223,21 +211,23 @@ def run(servers, options, table, rows, prepare, is_scaled=False):
     """Runs each row on each server in turn, and prints the medians of all rounds."""
     figures = {}
     for number in range(options.rounds):
-        for figure, count, words, _ in rows:
+        for figure, count, words, _, *members in rows:
             count = count if is_scaled else max(10, int(count * options.scale))
             for server in servers if number % 2 == 0 else servers[::-1]:
                 prepare(server, figure, count)
-                figures.setdefault((figure, server.name), []).append(measure(server, count, words))
-    for figure, _, _, target in rows:
+                micros = measure(options.bench, server, count, words, *members)
+                figures.setdefault((figure, server.name), []).append(micros)
+    for figure, _, _, target, *_ in rows:
         of_servers = {server.name: figures[figure, server.name] for server in servers}
         table.row(f"{figure}: CPU µs per request", of_servers, target)
 
 
-def measure(server, count, words):
-    if words[0] == "-t":
-        return benchmark(server, count, *PIPELINED, *words)
-    few = count < 1_000
-    return benchmark(server, count, *(("-c", 2, "-P", 1) if few else ("-c", 50, "-P", 16)), *words)
+def measure(program, server, count, words, members=MEMBERS):
+    """The server's CPU microseconds per request."""
+    crowd = {"connections": 2, "pipeline": 1} if count < 1_000 else {"connections": 50, "pipeline": 16}
+    # A key is just the number of a member.
+    run = bench(program, server, "command", *words.split(), count=count, keys=members, prefix="", **crowd)
+    return run["server_cpu_micros"]
 
 
 class Table:
@@ -262,6 +252,7 @@ class Table:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("servers", nargs="+", metavar="name=command", help="with {port} and {dir}")
+    parser.add_argument("--bench", default="target/release/quartet", help="the program with the subcommand `bench`")
     parser.add_argument("--only", default="memory,requests,filled,big")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0)

@@ -7,8 +7,8 @@
 
 What a pair takes without a disk is measured by `quartet bench lock`.  `durable` compares acquisitions and releases that are on
 the disk before they are answered, by 64 clients, with etcd-server (Debian) on the same disk, through its lock API over its JSON
-gateway and over gRPC, with a connection for each client and with one for all; everything is driven by `examples/closed_loop.rs`,
-to be built before, since a load in Python would be the limit.  `handoff` has 64 clients want one key and takes the time from the
+gateway and over gRPC, with a connection for each client and with one for all.  Quartet is driven by `quartet bench lock` and etcd by
+`examples/etcd_load.rs`, to be built before, since a load in Python would be the limit.  `handoff` has 64 clients want one key and takes the time from the
 release to the next holder's answer; the others use redis-py's Lock, which polls.  All servers listen on loopback.
 """
 import argparse
@@ -23,7 +23,7 @@ import threading
 import time
 import urllib.request
 
-from servers import HeldPort, Load, Server, no_error, requests
+from servers import HeldPort, Load, Server, bench, no_error, requests
 
 DURABLE_CLIENTS = 64
 WAITERS = 64
@@ -64,18 +64,6 @@ class Etcd:
         self.process.wait()
 
 
-def pairs_per_second(port, protocol, connections, clients, count):
-    """Each client acquires and releases `count` times.  The load is compiled: one in Python would be the limit."""
-    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(os.path.dirname(__file__), "../target"))
-    command = os.path.join(target, "release/examples/closed_loop")
-    if not os.path.exists(command):
-        sys.exit("first: cargo build --release --example closed_loop")
-    clients = [[(path, list(body)) for path, body in requests] for requests in clients]
-    load = {"port": port, "protocol": protocol, "connections": connections, "turns": count, "clients": clients}
-    done = subprocess.run(command, input=json.dumps(load), stdout=subprocess.PIPE, text=True, check=True)
-    return len(clients) * count / float(done.stdout)
-
-
 def varint(number):
     rest, low = number >> 7, number & 127
     return bytes([low]) if rest == 0 else bytes([low | 128]) + varint(rest)
@@ -100,27 +88,34 @@ def etcd_pair(protocol, name, lease):
 
 
 def etcd_pairs_per_second(etcd, protocol, connections, count):
+    """Each client acquires and releases `count` times."""
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(os.path.dirname(__file__), "../target"))
+    command = os.path.join(target, "release/examples/etcd_load")
+    if not os.path.exists(command):
+        sys.exit("first: cargo build --release --example etcd_load")
+
     def client(number):
         lease = int(etcd.call("/v3/lease/grant", {"TTL": 600})["ID"])
-        return etcd_pair(protocol, f"lock-{number}", lease)
+        return [(path, list(body)) for path, body in etcd_pair(protocol, f"lock-{number}", lease)]
 
     clients = [client(number) for number in range(DURABLE_CLIENTS)]
-    return pairs_per_second(etcd.port, protocol, connections, clients, count)
+    load = {"port": etcd.port, "protocol": protocol, "connections": connections, "turns": count, "clients": clients}
+    done = subprocess.run(command, input=json.dumps(load), stdout=subprocess.PIPE, text=True, check=True)
+    return len(clients) * count / float(done.stdout)
 
 
-def quartet_pairs_per_second(server, count, connections=DURABLE_CLIENTS):
-    def client(number):
-        return [("", requests(command)) for command in pair_of(server, None, f"lock-{number}", f"owner-{number}")]
-
-    clients = [client(number) for number in range(DURABLE_CLIENTS)]
-    return pairs_per_second(server.port, "resp", connections, clients, count)
+def quartet_pairs_per_second(program, server, count, connections=DURABLE_CLIENTS):
+    """The same by as many clients, each on a lock that no other wants meanwhile."""
+    clients = {"connections": connections, "pipeline": DURABLE_CLIENTS // connections}
+    run = bench(program, server, "lock", count=count * DURABLE_CLIENTS, distribution="sequential", **clients)
+    return run["operations_per_second"]
 
 
 # How many connections the clients share, with what etcd offers there.
 ARRANGEMENTS = [(DURABLE_CLIENTS, ["http", "grpc"]), (1, ["grpc"])]
 
 
-def durable(servers, rounds, scale):
+def durable(servers, rounds, scale, program):
     with tempfile.TemporaryDirectory(dir=".") as folder:
         etcd = Etcd(folder)
         figures = {}
@@ -130,7 +125,7 @@ def durable(servers, rounds, scale):
                     rate = etcd_pairs_per_second(etcd, protocol, connections, max(1, int(100 * scale)))
                     figures.setdefault((connections, f"etcd, {protocol}"), []).append(rate)
                 for server in servers:
-                    rate = quartet_pairs_per_second(server, max(1, int(1000 * scale)), connections)
+                    rate = quartet_pairs_per_second(program, server, max(1, int(1000 * scale)), connections)
                     figures.setdefault((connections, server.name), []).append(rate)
         finally:
             etcd.stop()
@@ -197,7 +192,7 @@ def polling_handoff(server, rounds):
     return delays
 
 
-def handoff(servers, rounds, scale):
+def handoff(servers, rounds, scale, program):
     print("| server | hand-offs | p50 ms | p99 ms |")
     print("|---|---|---|---|")
     for server in servers:
@@ -228,7 +223,7 @@ def send_all(connection, commands, count):
             tail = (tail + connection.recv(1 << 20))[-len(ENDED):]
 
 
-def memory(servers, rounds, scale):
+def memory(servers, rounds, scale, program):
     """Resident bytes for each lease, and those that are left once all have gone.  One server for each row, since each
     row is measured from where the one before it has left the memory."""
     count = int(LEASES * scale)
@@ -252,6 +247,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measurement", choices=MEASUREMENTS)
     parser.add_argument("servers", nargs="+", help="name=command, with {port} and {dir}; Quartet's name begins with quartet")
+    parser.add_argument("--bench", default="target/release/quartet", help="the program with the subcommand `bench`")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0)
     arguments = parser.parse_args()
@@ -261,7 +257,7 @@ def main():
         try:
             for definition in arguments.servers:
                 servers.append(Server(definition, folder))
-            MEASUREMENTS[arguments.measurement](servers, arguments.rounds, arguments.scale)
+            MEASUREMENTS[arguments.measurement](servers, arguments.rounds, arguments.scale, arguments.bench)
         finally:
             for server in servers:
                 server.stop()

@@ -6,18 +6,16 @@
         valkey='valkey-server --port {port} --save "" --appendonly no'
 
 Releasing a lock (get, compare, del), a rate limiter that computes with the server's time, and a script of a thousand
-`redis.call('incr')`, each with 50 connections and 1 or 16 requests in flight on each.  Rounds are interleaved and their order is
-turned round each time; the table shows medians, and ratios to the last server named.  The kernel counts CPU time in nanoseconds
-(`/proc/PID/task/*/schedstat`).  All servers listen on loopback and are stopped at the end.
+`redis.call('incr')`, each with 50 connections and 1 or 16 requests in flight on each, sent by `quartet bench command`.  Rounds are
+interleaved and their order is turned round each time; the table shows medians, and ratios to the last server named.  All servers
+listen on loopback and are stopped at the end.
 """
 import argparse
 import statistics
 import tempfile
 
-from cpu import cpu_nanos
-from servers import Load, Server, requests
+from servers import Server, bench, requests
 
-CONNECTIONS = 50
 PIPELINES = (1, 16)
 
 RELEASE = """
@@ -53,68 +51,15 @@ return {cost, math.floor(room), '-1', tostring(lasts)}
 THOUSAND = "for i = 1, 1000 do redis.call('incr', KEYS[1]) end return 1"
 
 
-class Workload:
-    """A script, how many times it runs, and what a call of it says."""
-
-    def __init__(self, script, count, arguments, fills=False):
-        self.script, self.count, self.arguments, self.fills = script, count, arguments, fills
-
-    def commands(self, sha, first, length):
-        numbers = range(first, first + length)
-        return [["EVALSHA", sha, "1", f"key:{number}", *self.arguments(number)] for number in numbers]
-
+# What holds a lock in all keys, so that a call need not know which key it was given.
+TOKEN = "token-12345"
 
 WORKLOADS = {
-    "release a lock": Workload(RELEASE, 48_000, lambda number: [f"token-{number}"], fills=True),
-    "limit a rate": Workload(LIMIT, 48_000, lambda _: ["100", "100", "60", "1"]),
-    "a thousand INCR": Workload(THOUSAND, 1_600, lambda _: []),
+    # What a call of the script says behind its key, how often it is called, and whether its keys are set before.
+    "release a lock": (RELEASE, [TOKEN], 48_000, True),
+    "limit a rate": (LIMIT, ["100", "100", "60", "1"], 48_000, False),
+    "a thousand INCR": (THOUSAND, [], 1_600, False),
 }
-
-
-def is_whole(replies):
-    """Whether `replies` are so many whole replies."""
-
-    def check(answer):
-        position = 0
-        for _ in range(replies):
-            position = end_of_reply(answer, position)
-            if position is None:
-                return False
-        return True
-
-    return check
-
-
-def end_of_reply(answer, position):
-    line = answer.find(b"\r\n", position)
-    if line < 0:
-        return None
-    kind, text, position = answer[position : position + 1], answer[position + 1 : line], line + 2
-    if kind == b"$":
-        position += int(text) + 2
-        return position if position <= len(answer) else None
-    if kind == b"*":
-        for _ in range(int(text)):
-            position = end_of_reply(answer, position)
-            if position is None:
-                return None
-    return position
-
-
-def check(answer):
-    if answer.startswith(b"-"):
-        raise SystemExit(f"a server refuses: {answer[:200]!r}")
-
-
-def run(server, batches, replies):
-    """Sends each connection's batches in turn, and waits for the answers of each."""
-    turns = [iter(batches[number::CONNECTIONS]) for number in range(CONNECTIONS)]
-    load = Load(("127.0.0.1", server.port), CONNECTIONS, lambda number: next(turns[number], None), is_whole(replies), check)
-    load.run()
-
-
-def batches_of(commands, pipeline):
-    return [requests(*commands[start : start + pipeline]) for start in range(0, len(commands), pipeline)]
 
 
 def load_script(server, script):
@@ -124,18 +69,19 @@ def load_script(server, script):
 
 
 def measure(servers, name, workload, pipeline, options):
-    count = int(workload.count * options.scale * (1 if pipeline == 16 else 0.5)) // 800 * 800 or 800
-    fill = batches_of([["SET", f"key:{number}", f"token-{number}"] for number in range(count)], 16)
+    script, arguments, count, is_filled = workload
+    count = max(800, int(count * options.scale * (1 if pipeline == 16 else 0.5)))
+    # Each key once.
+    keys = {"count": count, "keys": count, "distribution": "sequential", "prefix": "key:"}
     figures = {server.name: [] for server in servers}
     for round_number in range(options.rounds):
         for server in servers if round_number % 2 == 0 else servers[::-1]:
-            sha = load_script(server, workload.script)
-            batches = batches_of(workload.commands(sha, 0, count), pipeline)
-            if workload.fills:
-                run(server, fill, 16)
-            before = cpu_nanos(server)
-            run(server, batches, pipeline)
-            figures[server.name].append((cpu_nanos(server) - before) / 1000 / count)
+            digest = load_script(server, script)
+            if is_filled:
+                bench(options.bench, server, "command", "SET", "__key__", TOKEN, pipeline=16, **keys)
+            call = ["EVALSHA", digest, "1", "__key__", *arguments]
+            run = bench(options.bench, server, "command", *call, pipeline=pipeline, **keys)
+            figures[server.name].append(run["server_cpu_micros"])
             with server.connect() as connection:
                 connection.sendall(requests(["FLUSHALL"]))
                 connection.recv(64)
@@ -150,6 +96,7 @@ def measure(servers, name, workload, pipeline, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", default="target/release/quartet", help="the program with the subcommand `bench`")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--scale", type=float, default=1.0, help="times the number of requests")
     parser.add_argument("servers", nargs="+", metavar="name=command")

@@ -1,4 +1,5 @@
-"""What the benchmarks share: servers on free loopback ports, and a load of many connections with replies counted."""
+"""What the benchmarks share: servers on free loopback ports, and what loads them."""
+import json
 import os
 import re
 import selectors
@@ -69,6 +70,17 @@ class Server:
         self.process.terminate()
         self.process.wait()
         self.held.close()
+
+
+def bench(program, server, workload, *words, **options):
+    """The figures of a run of `quartet bench`; an error that the server answers ends the measurement."""
+    command = [program, "bench", workload, "--json", "--server", f":{server.port}"]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
+    done = subprocess.run(command + [str(word) for word in words], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{server.name}: {' '.join(command)}: {done.stdout[-300:]} {done.stderr[-300:]}")
+    return json.loads(done.stdout)["figures"]
 
 
 class Load:

@@ -1,6 +1,7 @@
 //! The smallest cache over HTTP: one route over a locked map, on the same libraries as the door, to compare the door with.
 //!
-//! `benches/http_speed.py` runs it.  It listens on the loopback port that is its argument, on one thread as the door does.
+//! `quartet bench http --compare` loads it beside Quartet (docs/performance.md).  It listens on the loopback port that is its
+//! argument, on one thread as the door does.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;

@@ -55,7 +55,7 @@ quartet bench replay --count 1000000 --server nats.example.com:4222 --user load 
   a server can do.  With `--rate` operations begin by a schedule, and the latency of each counts from when it was *meant* to begin.  So a
   stall shows in the latency of everything that fell due meanwhile, as it would at users who do not wait for one another.  What fell due
   and never began because the server was too slow is counted as *missed*, and its waiting is part of the latencies.
-* **Comparing.**  Machines drift, so `--compare` has the servers take turns (A B A B ...) and prints the medians of the rounds, with ratios
+* **Comparing.**  Machines drift, so `--compare` has the servers take turns (A B, B A, A B ...) and prints the medians of the rounds, with ratios
   to the last server.  Ratios within one run mean something; figures of different days do not.
 * **CPU.**  If the server runs on this machine and its process can be seen in `/proc`, the processor time of its present threads is divided by
   the operations.  This program's own time is there too: if it comes near a whole core, the program is the limit, and `--threads` helps.
@@ -74,13 +74,12 @@ The programs in `benches/` are for the rest.  They need Python, and servers of o
 | program | measures | why `quartet bench` does not |
 |---|---|---|
 | `compare.py`, `limits.py` | memory of keys, idle connections and counters; when expired keys are gone | it sends requests and does not look at the server's memory |
-| `locks.py` | locks on disk beside etcd; memory of leases; the time from a release to the next holder | etcd speaks another protocol; the clients of a hand-off wait for one another |
+| `locks.py` | locks on disk beside etcd (with `lock` for Quartet's own); memory of leases; the time from a release to the next holder | etcd speaks another protocol; the clients of a hand-off wait for one another |
 | `broker.py` | subscriptions that come and go, readers that stall, ten thousand connections that do nothing | these misbehave, and it does not |
-| `streams.py` | restarts, memory and ten thousand subjects of streams beside the workloads `store` and `replay` | it neither starts nor kills servers |
-| `http_speed.py` | HTTP beside a bare route | it writes the value with the bare route's own words |
-| `data_types.py`, `scripts.py` | many commands on keys that are filled for them; scripts | each command needs its keys and its check |
+| `streams.py` | restarts, memory, message ids, ten thousand subjects and streams of other definitions, beside what `store` and `replay` do | it neither starts nor kills servers, and makes one kind of stream |
+| `data_types.py`, `scripts.py` | memory of keys with many parts; many commands and scripts, sent by `command`, each on keys that are filled for it | a run is one command |
 | `stalls.py` | how long one client waits while another handles a large value | the two have to be in step |
-| `cpu.py`, `instructions.py` | an old program beside a new one, to a hundredth and less | the last by Valgrind, both without a network's noise |
+| `instructions.py` | the instructions that an old program and a new one take for a request, to a thousandth | Valgrind counts them |
 | `load_cost.py` | what `quartet bench` itself takes | |
 
 ## Places

@@ -1,9 +1,8 @@
-//! A load that costs little: clients that send a request, wait for its answer and send the next.
+//! Locks of etcd, which `quartet bench` does not speak to: clients that send a request, wait for its answer and send the next.
 //!
-//! `benches/locks.py durable` and `benches/cpu.py` run it: a generator in Python would be slower than the servers.  It
-//! reads JSON from standard input: the port, the protocol (`resp`, `http` or `grpc`), the number of connections that the
-//! clients share, how often each client repeats its requests, and the requests, each a path (empty for RESP) and the
-//! bytes of a body.  It prints the seconds taken.
+//! `benches/locks.py durable` runs it: a generator in Python would be slower than the server.  It reads JSON from standard
+//! input: the port, the protocol (`http` or `grpc`), the number of connections that the clients share, how often each client
+//! repeats its requests, and the requests, each a path and the bytes of a body.  It prints the seconds taken.
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
@@ -32,7 +31,6 @@ struct Load {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Protocol {
-    Resp,
     /// Without pipelining: a connection for each client.
     Http,
     /// Over HTTP/2 without TLS, as RFC 9113 and the gRPC protocol have it.
@@ -128,7 +126,6 @@ impl Connection {
     /// Adds a request to the bytes to be sent next.
     fn add(&mut self, client: usize, (path, body): &(String, Vec<u8>)) {
         match self.protocol {
-            Protocol::Resp => self.output.extend_from_slice(body),
             Protocol::Http => {
                 let length = body.len();
                 let head = format!(
@@ -169,7 +166,6 @@ impl Connection {
         loop {
             let rest = &self.input[done..];
             let found = match self.protocol {
-                Protocol::Resp => reply(rest)?.map_or(Found::Nothing, Found::Answer),
                 Protocol::Http => response(rest)?.map_or(Found::Nothing, Found::Answer),
                 Protocol::Grpc => http2::next(rest, &mut self.by_stream)?,
             };
@@ -204,29 +200,7 @@ fn not_wanted(answer: &[u8]) -> Box<dyn Error> {
     format!("not the answer: {}", String::from_utf8_lossy(&answer[..answer.len().min(500)])).into()
 }
 
-/// The length of the reply in RESP that the input begins with, if it is whole.
-fn reply(input: &[u8]) -> Result<Option<usize>, Box<dyn Error>> {
-    let (mut length, mut missing) = (0, 1);
-    while missing > 0 {
-        let rest = &input[length..];
-        let Some(end) = memchr::memchr(b'\n', rest) else { return Ok(None) };
-        let number = || -> Option<usize> { std::str::from_utf8(&rest[1..end - 1]).ok()?.parse().ok() };
-        length += end + 1;
-        missing -= 1;
-        match rest[0] {
-            b'*' => missing += number().ok_or_else(|| not_wanted(rest))?,
-            b'$' => length += number().ok_or_else(|| not_wanted(rest))? + 2,
-            b':' | b'+' => {}
-            _ => return Err(not_wanted(rest)),
-        }
-        if length > input.len() {
-            return Ok(None);
-        }
-    }
-    Ok(Some(length))
-}
-
-/// The same of a response in HTTP/1.1, which says how long it is, or comes in chunks.
+/// The length of the response in HTTP/1.1 that the input begins with, if it is whole: it says how long it is, or comes in chunks.
 fn response(input: &[u8]) -> Result<Option<usize>, Box<dyn Error>> {
     let Some(end) = memmem::find(input, b"\r\n\r\n") else { return Ok(None) };
     if !input.starts_with(b"HTTP/1.1 200 ") {
