@@ -69,8 +69,8 @@ pub struct Consumer {
     put_back: VecDeque<u64>,
     /// Messages that nobody is to acknowledge and that this turn delivers: it is not known yet whether they could be read.
     unsent: VecDeque<u64>,
-    /// Whether this turn has passed over such a message because it cannot be read.
-    has_passed_over: bool,
+    /// Such messages that this turn has passed over because they cannot be read.
+    passed_over: Vec<u64>,
     patience: Patience,
     /// Until when nothing is delivered because the disk refuses to read.
     held_until: Option<u64>,
@@ -116,7 +116,7 @@ impl Consumer {
             pending: Pending::default(),
             put_back: VecDeque::new(),
             unsent: VecDeque::new(),
-            has_passed_over: false,
+            passed_over: Vec::new(),
             patience: Patience::default(),
             held_until: None,
             leaving: BTreeMap::new(),

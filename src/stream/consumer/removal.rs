@@ -23,6 +23,7 @@ impl Consumer {
         self.pending.remove(sequence);
         self.exhausted.remove(&sequence);
         self.put_back.retain(|put_back| *put_back != sequence);
+        self.passed_over.retain(|passed_over| *passed_over != sequence);
         let is_ahead =
             sequence > self.position && self.newest.as_ref().is_none_or(|newest| newest.wants(sequence));
         if is_ahead && self.rules.filter.matches(subject) {
@@ -39,6 +40,7 @@ impl Consumer {
         self.pending.retain(|sequence| messages.holds(sequence));
         self.exhausted.retain(|sequence| messages.holds(*sequence));
         self.put_back.retain(|sequence| messages.holds(*sequence));
+        self.passed_over.retain(|sequence| messages.holds(*sequence));
         let mut from = self.position + 1;
         let mut listed = 0;
         if let Some(newest) = &mut self.newest {

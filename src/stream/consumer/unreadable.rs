@@ -68,11 +68,7 @@ impl Consumer {
         self.patience.give_up(sequence);
         let terminated = Effect::Terminated { told: *told, reason: REASON.into() };
         if !self.rules.expects_acknowledgements() {
-            self.delivered -= 1;
-            self.unsent.retain(|unsent| *unsent != sequence);
-            self.has_passed_over = true;
-            self.set_exhausted(sequence);
-            self.keep(turn, Record::Exhausted { sequence });
+            self.pass_over(sequence);
             turn.effects.push(terminated);
             return;
         }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Bench, Turn};
+use super::{Bench, Turn, named, text};
+use crate::stream::consumer::effect::{Failure, Told, Unread};
 use crate::stream::consumer::record::{Record, Snapshot};
+use crate::stream::consumer::request::PullRequest;
 use crate::stream::consumer::rules::{Acknowledgements, Retention, Rules, Start};
-use crate::stream::consumer::{Acknowledgement, Consumer};
+use crate::stream::consumer::{Acknowledgement, Consumer, DeliveryId};
 
 impl Bench {
     /// Starts anew from a snapshot and records, as after a crash.
@@ -158,4 +160,46 @@ fn a_stream_that_began_anew_does_not_leave_its_consumer_ahead() {
     bench.publish(&["x"]);
     bench.ask("a", 1);
     bench.check(&["a: 3"]);
+}
+
+/// A consumer that nobody acknowledges comes to a message that cannot be read, and the server is killed behind any of its
+/// appends.  After that, the message is delivered, or its stream keeps it; never both, and never neither.
+#[test]
+fn what_was_passed_over_is_delivered_or_kept_wherever_a_kill_cuts() {
+    let acknowledgements = Acknowledgements::None;
+    let rules = Rules { acknowledgements, retention: Retention::Consumed, ..Rules::default() };
+    let mut bench = Bench::with(rules, &["x"; 3]);
+    let mut snapshots = vec![bench.snapshot()];
+    let mut appends = Vec::new();
+    let mut step = |bench: &mut Bench, step: &dyn Fn(&mut Consumer, &mut Turn<'_>)| {
+        let before = bench.records.len();
+        bench.only(step);
+        bench.take_effects();
+        appends.push(bench.records[before..].to_vec());
+        snapshots.push(bench.snapshot());
+    };
+    step(&mut bench, &|consumer, turn| {
+        consumer.request(turn, PullRequest::plain(named("a"), 3));
+        consumer.deliver(turn, 3);
+    });
+    step(&mut bench, &|consumer, turn| {
+        let told = Told { delivery: DeliveryId { sequence: 2, consumer_sequence: 2 }, deliveries: 1 };
+        consumer.unreadable(turn, &Unread { target: named("a"), told, failure: Failure::Damage });
+    });
+    step(&mut bench, &|consumer, turn| consumer.turn_sent(turn.effects));
+
+    for (seen, snapshot) in snapshots.iter().enumerate() {
+        for cut in 0..=appends.len() {
+            let mut records = appends[..cut].concat();
+            bench.restart(snapshot, &records);
+            let before = bench.records.len();
+            bench.ask("b", 3);
+            let effects = bench.take_effects();
+            let is_delivered = effects.iter().filter_map(text).any(|said| said == "b: 2");
+            records.extend(&bench.records[before..]);
+            bench.restart(snapshot, &records);
+            let needed = [1, 2, 3].map(|sequence| bench.consumer.needs(sequence, b"x"));
+            assert_eq!(needed, [false, !is_delivered, false], "snapshot {seen} and {cut} appends");
+        }
+    }
 }
