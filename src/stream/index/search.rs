@@ -4,7 +4,7 @@ use hashbrown::HashSet;
 
 use super::Index;
 use super::history::{End, Known};
-use crate::stream::filter::Filter;
+use crate::stream::filter::{Filter, matches_any};
 use quartet_protocol::broker::subject;
 
 /// The first message from a sequence on that a filter matches.
@@ -49,14 +49,14 @@ impl Index {
 
     /// The subjects that a filter matches: each once, in no order.
     fn each_matching<'i>(&'i self, filter: &'i Filter) -> impl Iterator<Item = (&'i [u8], Known)> {
-        let all: &[&[u8]] = if filter.is_all() { &[b">"] } else { &[] };
-        filter.patterns().chain(all.iter().copied()).enumerate().flat_map(move |(number, pattern)| {
-            let is_new = move |text: &[u8]| {
-                let mut earlier = filter.patterns().take(number);
-                !earlier.any(|pattern| subject::matches(pattern, text))
-            };
+        let literals = filter.literals().filter_map(|literal| Some((literal, self.subject(literal)?)));
+        let all = filter.is_all().then(|| self.subjects.matching(subject::ALL_TOKENS));
+        let wildcards = filter.wildcards().iter().enumerate().flat_map(move |(number, pattern)| {
+            let earlier = &filter.wildcards()[..number];
+            let is_new = move |text: &[u8]| !filter.has_literal(text) && !matches_any(earlier, text);
             self.subjects.matching(pattern).filter(move |(text, _)| is_new(text))
-        })
+        });
+        literals.chain(wildcards).chain(all.into_iter().flatten())
     }
 
     /// Where the newest message is that the filter matches.
@@ -85,7 +85,7 @@ impl Index {
 
     /// The first message from `from` on that the filter matches.
     pub fn next(&self, from: u64, filter: &Filter) -> Next {
-        if is_everything(filter) {
+        if filter.is_all() {
             return self.stored_from(from).map_or(Next::None, Next::At);
         }
         let mut next = Next::None;
@@ -115,7 +115,7 @@ impl Index {
 
     /// How many messages from `from` on the filter matches.
     pub fn count_from(&self, from: u64, filter: &Filter) -> Count {
-        if is_everything(filter) {
+        if filter.is_all() {
             return Count::Exact(self.messages_from(from));
         }
         let (mut counted, mut open) = (0, HashSet::new());
@@ -161,10 +161,6 @@ impl Index {
     pub fn correct_last(&mut self, subject: &[u8], sequence: u64) {
         self.subjects.correct_last(subject, sequence);
     }
-}
-
-fn is_everything(filter: &Filter) -> bool {
-    filter.is_all() || filter.patterns().any(|pattern| pattern == subject::ALL_TOKENS)
 }
 
 impl Next {
