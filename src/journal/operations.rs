@@ -42,6 +42,11 @@ impl<R: Read> OperationReader<R> {
         self.records.position()
     }
 
+    /// Up to where the segment was read: after an error of the disk, where that refuses.
+    pub(super) fn read_until(&self) -> Position {
+        self.records.read_until()
+    }
+
     /// How many records the operation has that was read last.
     pub(super) fn count(&self) -> usize {
         self.ends.len() + 1

@@ -178,6 +178,11 @@ impl<R: Read> RecordReader<R> {
         self.position
     }
 
+    /// Up to where the file was read: after an error of the disk, where that refuses.
+    pub(super) fn read_until(&self) -> Position {
+        Position(self.position.0 + (self.bytes.len() - self.at) as u64)
+    }
+
     /// The payload of the last record.
     pub(super) fn last(&self) -> &[u8] {
         &self.bytes[self.last.clone()]
@@ -227,12 +232,12 @@ impl<R: Read> RecordReader<R> {
 
     /// After a wrong record: the kind of the rest.
     pub(super) fn rest(&mut self) -> io::Result<Rest> {
-        let mut rest = self.bytes.split_off(self.at);
-        self.source.read_to_end(&mut rest)?;
+        self.source.read_to_end(&mut self.bytes)?;
+        let rest = &self.bytes[self.at..];
         if rest.iter().all(|&byte| byte == 0) {
             return Ok(Rest::Blank);
         }
-        Ok(if self.begins_batch(&rest) { Rest::Written } else { Rest::Torn })
+        Ok(if self.begins_batch(rest) { Rest::Written } else { Rest::Torn })
     }
 
     /// Whether a batch begins somewhere in the rest of the file.

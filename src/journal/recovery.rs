@@ -2,6 +2,10 @@
 //!
 //! The end of the last segment may be torn, since a crash can interrupt a write that was not acknowledged; it is cut off.
 //! Anything else that is wrong stops the start, with the file, the place and the remedy.  Nothing is skipped.
+//!
+//! That holds for a place that the disk refuses to read as well, wherever it is.  Nobody can tell which records were there, of which
+//! services, and whether they were acknowledged; and behind a change that is left out, the records that follow may do something
+//! else.  So such a place is no torn end either, and nothing is cut off before it: on a disk that reads it again, nothing is lost.
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -80,6 +84,17 @@ pub enum OpenError {
         /// The folder.
         folder: String,
     },
+    /// The disk refuses to read a part of a file.
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// The disk's reason.
+        error: io::Error,
+        /// The folder.
+        folder: String,
+    },
     /// A file is missing.
     Missing {
         /// The file.
@@ -124,6 +139,11 @@ impl fmt::Display for OpenError {
                 formatter,
                 "{file} is damaged at byte {offset}: {reason}; restore {folder} from a copy, or move it away to \
                  start without what it holds"
+            ),
+            OpenError::Unreadable { file, offset, error, folder } => write!(
+                formatter,
+                "cannot read {file} from byte {offset} on: {error}; if the disk does not read it later, restore {folder} \
+                 from a copy, or move it away to start without what it holds"
             ),
             OpenError::Missing { file, folder } => write!(
                 formatter,
@@ -225,11 +245,16 @@ struct Recovery<'a, 'b> {
 impl Recovery<'_, '_> {
     fn read_snapshot(&mut self, id: FileId) -> Result<(), OpenError> {
         let (mut reader, start) = self.open(id)?;
-        let name = id.name();
         let mut is_whole = false;
         loop {
             let at = reader.position();
-            let damage = match reader.next().map_err(|error| reading(self.disk, &name, error))? {
+            let found = match reader.next() {
+                Ok(found) => found,
+                Err(error) => {
+                    return Err(unreadable(self.disk, id, offset_of(start, reader.read_until()), error));
+                }
+            };
+            let damage = match found {
                 // An empty record is the end of a snapshot.
                 Found::Record([], _) if !is_whole => {
                     is_whole = true;
@@ -267,7 +292,9 @@ impl Recovery<'_, '_> {
         }
         let mut operations = OperationReader::new(reader);
         let end = loop {
-            let next = operations.next().map_err(|error| reading(self.disk, &name, error))?;
+            let next = operations.next();
+            let refused = |error| unreadable(self.disk, id, offset_of(start, operations.read_until()), error);
+            let next = next.map_err(refused)?;
             let at = operations.start();
             match next {
                 Next::End => break at,
@@ -312,9 +339,8 @@ impl Recovery<'_, '_> {
         let (disk, name) = (self.disk, id.name());
         let source = disk.read(&name).map_err(|error| reading(disk, &name, error))?;
         let mut source = BufReader::with_capacity(READ_BYTES, source);
-        match segment::read_head(id, &self.versions, &mut source)
-            .map_err(|error| reading(disk, &name, error))?
-        {
+        let head = segment::read_head(id, &self.versions, &mut source);
+        match head.map_err(|error| unreadable(disk, id, 0, error))? {
             Head::Start(start) => Ok((RecordReader::new(source, start), start)),
             Head::OtherVersion(version) => {
                 Err(OpenError::OtherVersion { file: disk.describe(&name), version })
@@ -341,6 +367,10 @@ fn damaged(disk: &dyn Disk, id: FileId, start: Position, at: Position, reason: S
         reason,
         folder: disk.describe(""),
     }
+}
+
+fn unreadable(disk: &dyn Disk, id: FileId, offset: u64, error: io::Error) -> OpenError {
+    OpenError::Unreadable { file: disk.describe(&id.name()), offset, error, folder: disk.describe("") }
 }
 
 fn missing(disk: &dyn Disk, id: FileId) -> OpenError {

@@ -6,6 +6,9 @@ use quartet::journal::{Journal, OpenError, Tag};
 use super::ledger::{Ledger, small};
 use crate::support::simulated_disk::SimulatedDisk;
 
+/// Bytes of the head of a file.
+const HEAD: usize = 36;
+
 const LINES: &[&str] =
     &["one", "a second line", "three", "the fourth, which is longer", "five", "six", "the seventh line"];
 
@@ -79,6 +82,50 @@ fn the_end_of_an_open_journal_may_be_torn_and_nothing_else() {
     }
 }
 
+/// Opens a journal of which the disk refuses one byte, for each byte; then the disk reads it again, and nothing is lost.
+fn check_refusals(disk: &SimulatedDisk, lines: &[String]) {
+    for name in names(disk) {
+        let whole = disk.contents(&name);
+        for at in 0..whole.len() {
+            let copy = disk.with(&name, Some(whole.clone()));
+            copy.refuse_byte(Some((&name, at)));
+            match Ledger::open(&copy) {
+                // The head of a file is one piece.
+                Err(OpenError::Unreadable { file, offset, .. }) => {
+                    assert_eq!(
+                        (file, offset),
+                        (format!("simulated/{name}"), if at < HEAD { 0 } else { at as u64 })
+                    );
+                }
+                Err(error) => panic!("{name}, byte {at}: {error}"),
+                Ok(_) => panic!("{name}, byte {at}: the start goes on"),
+            }
+            copy.refuse_byte(None);
+            let (opened, _) = Ledger::open(&copy).expect("the disk reads it again");
+            assert_eq!(opened.lines, lines, "{name}, byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_place_that_the_disk_refuses_stops_the_start_and_loses_nothing() {
+    let (disk, lines) = closed();
+    check_refusals(&disk, &lines);
+    // Not even a torn end is cut off before such a place: who knows what was there.
+    let disk = SimulatedDisk::default();
+    let (mut ledger, _) = Ledger::open(&disk).expect("the disk is empty");
+    for line in ["one", "two", "three"] {
+        ledger.add(line);
+        ledger.step();
+    }
+    let name = "000000000001.segment";
+    let whole = disk.contents(name);
+    let torn = disk.with(name, Some(whole[..whole.len() - 1].to_vec()));
+    check_refusals(&torn, &ledger.lines[..2]);
+    let laid_out = disk.with(name, Some([&whole[..], &[0; 20]].concat()));
+    check_refusals(&laid_out, &ledger.lines);
+}
+
 #[test]
 fn a_missing_file_is_missed() {
     let (disk, _) = closed();
@@ -100,6 +147,11 @@ fn errors_are_one_line_with_the_file_the_place_and_the_remedy() {
     let error = Ledger::open(&disk.with(name, Some(bytes))).err().expect("it is damaged");
     let expected = "simulated/000000000003.segment is damaged at byte 61: the checksum of a record is wrong; \
                     restore simulated/ from a copy, or move it away to start without what it holds";
+    assert_eq!(error.to_string(), expected);
+    disk.refuse_byte(Some((name, 61)));
+    let error = Ledger::open(&disk).err().expect("it is refused");
+    let expected = "cannot read simulated/000000000003.segment from byte 61 on: a bad block; if the disk does not read it \
+                    later, restore simulated/ from a copy, or move it away to start without what it holds";
     assert_eq!(error.to_string(), expected);
     let error = Ledger::open(&disk.with(name, None)).err().expect("it is missing");
     assert!(error.to_string().starts_with("simulated/000000000003.segment is missing; restore"));

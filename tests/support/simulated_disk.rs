@@ -51,6 +51,8 @@ struct State {
     reads_left: Option<usize>,
     /// Bytes of which the disk refuses all reads at a place.
     bad_bytes: Vec<Vec<u8>>,
+    /// A file and the byte in it that the disk refuses to whoever reads from the start.
+    bad_byte: Option<(String, usize)>,
     /// Files that are open to be read at any place.
     open_files: usize,
 }
@@ -130,6 +132,11 @@ impl SimulatedDisk {
     /// Refuses all reads at a place that would bring one of these, and no others.
     pub(crate) fn refuse_reads_of(&self, found: &[&[u8]]) {
         self.0.lock().bad_bytes = found.iter().map(|found| found.to_vec()).collect();
+    }
+
+    /// Refuses this byte of a file to whoever reads that from the start, or none any more.
+    pub(crate) fn refuse_byte(&self, refused: Option<(&str, usize)>) {
+        self.0.lock().bad_byte = refused.map(|(name, at)| (name.to_owned(), at));
     }
 
     fn spoil_at(&self, place_in: impl Fn(&[u8]) -> Option<usize>) -> usize {
@@ -230,7 +237,14 @@ impl Disk for SimulatedDisk {
     fn read(&self, name: &str) -> io::Result<Box<dyn Read>> {
         let state = self.0.lock();
         let file = *state.names.get(name).ok_or_else(not_found)?;
-        Ok(Box::new(Cursor::new(state.files[file].bytes.clone())))
+        let mut bytes = state.files[file].bytes.clone();
+        match &state.bad_byte {
+            Some((bad, at)) if bad == name && *at < bytes.len() => {
+                bytes.truncate(*at);
+                Ok(Box::new(Cursor::new(bytes).chain(Refusing)))
+            }
+            _ => Ok(Box::new(Cursor::new(bytes))),
+        }
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -305,6 +319,15 @@ impl Disk for SimulatedDisk {
 
     fn describe(&self, name: &str) -> String {
         format!("simulated/{name}")
+    }
+}
+
+/// What the disk refuses to read.
+struct Refusing;
+
+impl Read for Refusing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("a bad block"))
     }
 }
 
