@@ -190,6 +190,9 @@ struct Line {
 #[derive(Serialize, Deserialize)]
 struct Tail {
     messages: u64,
+    /// When the stream has stored its last message, if that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_time: Option<String>,
     /// The last sequence of the stream, whose message may be gone; that of the last message if an older version has written it.
     #[serde(default)]
     last: Option<u64>,
@@ -211,9 +214,9 @@ fn export(path: &Path, name: &str, output: Option<&PathBuf>) -> Result<bool, Str
     let created = Time::from_nanoseconds(exported.created).to_string();
     write_line(&mut target, &Head { format: FORMAT.to_owned(), version: VERSION, created, definition })
         .map_err(cannot)?;
-    let (mut messages, mut is_whole) = (0, true);
+    let (mut messages, mut is_whole, mut time) = (0, true, 0);
     let see = |message: &StoredMessage<'_>| {
-        messages += 1;
+        (messages, time) = (messages + 1, message.time);
         write_line(&mut target, &line_of(message)).map_err(cannot)
     };
     exported.each(&owned.disks, see, &mut |line| {
@@ -224,7 +227,9 @@ fn export(path: &Path, name: &str, output: Option<&PathBuf>) -> Result<bool, Str
         is_whole = false;
         tell(&format!("{} of {} messages could be read", messages, exported.len()));
     }
-    write_line(&mut target, &Tail { messages, last: Some(exported.last) }).map_err(cannot)?;
+    let is_last_gone = exported.last_time != time;
+    let last_time = is_last_gone.then(|| Time::from_nanoseconds(exported.last_time).to_string());
+    write_line(&mut target, &Tail { messages, last_time, last: Some(exported.last) }).map_err(cannot)?;
     target.flush().map_err(cannot)?;
     Ok(is_whole)
 }
@@ -329,7 +334,9 @@ fn import_lines(importing: &mut Importing<'_>, lines: &mut Lines) -> Result<u64,
         importing.store(message).map_err(|error| lines.fault(&error))?;
         (messages, last) = (messages + 1, line.sequence);
     };
-    importing.end(tail.last.unwrap_or(last)).map_err(|error| lines.fault(&error))?;
+    let time = |text: &String| Time::parse(text).ok_or_else(|| lines.fault("the last time is none"));
+    let last_time = tail.last_time.as_ref().map(time).transpose()?.map(|time| time.nanoseconds());
+    importing.end(tail.last.unwrap_or(last), last_time).map_err(|error| lines.fault(&error))?;
     Ok(messages)
 }
 

@@ -168,6 +168,8 @@ pub struct Exported {
     pub created: i64,
     /// The last sequence that it gave to a message, which may be gone.
     pub last: u64,
+    /// When it has given that sequence, in nanoseconds since 1970; zero if it never gave any.
+    pub last_time: i64,
     id: u64,
     from: u64,
     files: Vec<Arc<Segment>>,
@@ -215,6 +217,7 @@ pub fn find(disks: &Disks, name: &str) -> Result<Exported, String> {
         definition: state.data.definition().clone(),
         created: stream.created(),
         last: index.last(),
+        last_time: state.data.last_time(),
         id: stream.id,
         from: index.first(),
         files: contents.segments.from(index.first()),
@@ -345,16 +348,20 @@ impl<'s> Importing<'s> {
         Ok(())
     }
 
-    /// Ends with the last sequence that the stream has given to a message, so that no other gets it.
+    /// Ends with the last sequence that the stream has given to a message, so that no other gets it, and with the time of that
+    /// message in nanoseconds since 1970, if it is gone.
     ///
     /// # Errors
-    /// If a message came with a greater one, or none can be as great.
-    pub fn end(&mut self, last: u64) -> Result<(), String> {
+    /// If a message came with a greater sequence, or none can be as great.
+    pub fn end(&mut self, last: u64, last_time: Option<i64>) -> Result<(), String> {
         if last < self.last || last > LAST_MAX {
             return Err(format!("the last sequence cannot be {last} behind message {}", self.last));
         }
         if last > self.last {
             self.apply(Record::Skipped { stream: self.stream, last })?;
+        }
+        if let Some(time) = last_time {
+            self.apply(Record::LastTime { stream: self.stream, time })?;
         }
         self.wait()
     }

@@ -137,6 +137,15 @@ fn a_stream_is_taken_in_beside_what_is_there() {
 const TAILS: [(&str, &str); 3] =
     [("ALL", "STREAM.PURGE ALL"), ("TAIL", "STREAM.PURGE TAIL SUBJECT tail.last"), ("WHOLE", "PING")];
 
+/// The name of a stream, and when it has stored its last message, which may be gone.
+fn last_time(client: &mut Client, name: &str) -> String {
+    let info = client.ask(&format!("STREAM.INFO {name}"));
+    let (_, behind) = info.split_once("last_time, ").expect("it is among the facts");
+    let (time, _) = behind.split_once(',').expect("it is not the last");
+    assert!(!time.starts_with("0001"), "something was stored: {info}");
+    format!("{name} {time}")
+}
+
 #[test]
 fn no_sequence_is_given_again_behind_an_import() {
     let folder = Folder::new();
@@ -152,6 +161,7 @@ fn no_sequence_is_given_again_behind_an_import() {
         }
         client.ask(removal);
     }
+    let times = TAILS.map(|(name, _)| last_time(&mut client, name));
     stop(server, client);
     let exports = TAILS.map(|(name, _)| {
         let export = run(program(&["export", name, "--dir", path(&data)])).success().stdout;
@@ -165,6 +175,7 @@ fn no_sequence_is_given_again_behind_an_import() {
     for ((name, _), messages) in TAILS.into_iter().zip([0, 3, 5]) {
         let info = client.ask(&format!("STREAM.INFO {name}"));
         assert!(info.contains(&format!("messages, {messages},")), "{info}");
+        assert!(times.contains(&last_time(&mut client, name)), "{info}");
         let published = client.ask(&format!("STREAM.PUBLISH {}.d text", name.to_lowercase()));
         assert_eq!(published, format!("[stream, {name}, sequence, 6, duplicate, 0]"));
         assert_eq!(client.ask(&format!("STREAM.DELETE {name}")), "OK");

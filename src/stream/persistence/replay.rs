@@ -52,6 +52,11 @@ impl Streams {
             Record::Skipped { stream, last } => {
                 self.with_id(stream).map_or(Ok(()), |stream| stream.replay_change(&Change::Skip(last), now))
             }
+            Record::LastTime { stream, time } => {
+                let stream = self.with_id(stream);
+                stream.iter().for_each(|stream| stream.state.lock().data.note_last_time(time));
+                Ok(())
+            }
             Record::ConsumerDefined { stream, consumer, created, name, definition } => {
                 let Some(stream) = self.with_id(stream) else { return Ok(()) };
                 let definition = ConsumerDefinition::read_kept(definition)?;

@@ -12,6 +12,7 @@ pub(super) enum Kind {
     ConsumerDeleted = 7,
     Consumer = 8,
     Skipped = 9,
+    LastTime = 10,
     StreamState = 32,
     Files = 33,
     DeletedSequences = 34,
@@ -28,7 +29,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 22] = [
+    pub(super) const ALL: [Kind; 23] = [
         Kind::Defined,
         Kind::Deleted,
         Kind::Stored,
@@ -38,6 +39,7 @@ impl Kind {
         Kind::ConsumerDeleted,
         Kind::Consumer,
         Kind::Skipped,
+        Kind::LastTime,
         Kind::StreamState,
         Kind::Files,
         Kind::DeletedSequences,

@@ -15,6 +15,7 @@
 //! | 7 consumer deleted | stream, consumer |
 //! | 8 consumer | stream, consumer, changes, each a byte and its numbers |
 //! | 9 skipped | stream, last sequence |
+//! | 10 last time | stream, time |
 //! | 32 stream | stream, created, seed, first, last, last time, next file, last message's id, marks of ids, definition |
 //! | 33 files | stream, files |
 //! | 34 deleted sequences | stream, set of sequences |
@@ -158,6 +159,8 @@ pub enum Record<'r> {
     Consumer { stream: u64, consumer: u64, changes: Cow<'r, [Change]> },
     /// Sequences up to this one are not used again.
     Skipped { stream: u64, last: u64 },
+    /// When the last message was stored, which is not in the journal.
+    LastTime { stream: u64, time: i64 },
     /// Snapshot: a stream.  Its other records follow.
     StreamState(StreamState<'r>),
     /// Snapshot: files of a stream.

@@ -84,6 +84,7 @@ impl<'r> Record<'r> {
             }
             Kind::Cleared => Record::Cleared { stream, next: fields.number()? },
             Kind::Skipped => Record::Skipped { stream, last: fields.number()? },
+            Kind::LastTime => Record::LastTime { stream, time: fields.signed()? },
             Kind::ConsumerDefined => Record::ConsumerDefined {
                 stream,
                 consumer: fields.number()?,

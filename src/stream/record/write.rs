@@ -40,6 +40,7 @@ impl Record<'_> {
             Record::ConsumerDeleted { .. } => Kind::ConsumerDeleted,
             Record::Consumer { .. } => Kind::Consumer,
             Record::Skipped { .. } => Kind::Skipped,
+            Record::LastTime { .. } => Kind::LastTime,
             Record::StreamState(_) => Kind::StreamState,
             Record::Files { .. } => Kind::Files,
             Record::DeletedSequences { .. } => Kind::DeletedSequences,
@@ -101,6 +102,7 @@ impl Record<'_> {
             }
             Record::Cleared { stream, next } => drop(writer.number(*stream).number(*next)),
             Record::Skipped { stream, last } => drop(writer.number(*stream).number(*last)),
+            Record::LastTime { stream, time } => drop(writer.number(*stream).signed(*time)),
             Record::ConsumerDeleted { stream, consumer } => drop(writer.number(*stream).number(*consumer)),
             Record::Consumer { stream, consumer, changes } => {
                 put_items(writer.number(*stream).number(*consumer), changes, changes::put);

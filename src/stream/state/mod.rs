@@ -88,6 +88,11 @@ impl Data {
         self.last_time
     }
 
+    /// Its last message was stored at this time, unless a later one is known.
+    pub(super) fn note_last_time(&mut self, time: i64) {
+        self.last_time = self.last_time.max(time);
+    }
+
     /// Whether it refuses messages instead of dropping old ones.
     pub(super) fn refuses_when_full(&self) -> bool {
         self.limits.discard == Discard::New

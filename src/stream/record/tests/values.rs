@@ -115,6 +115,7 @@ impl Owned {
             }
             kind::Kind::Cleared => Record::Cleared { stream, next: one },
             kind::Kind::Skipped => Record::Skipped { stream, last: one },
+            kind::Kind::LastTime => Record::LastTime { stream, time },
             kind::Kind::ConsumerDefined => {
                 Record::ConsumerDefined { stream, consumer, created, name, definition }
             }
