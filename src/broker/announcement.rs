@@ -16,6 +16,9 @@ pub const NATS_VERSION: &str = "2.11.9";
 /// The name of the server among others.
 pub const SERVER_NAME: &str = "quartet";
 
+/// What nats-server says of itself in the bits of its flags: it has streams, and these are not of an older kind.
+pub const STREAM_FLAGS: u8 = 7;
+
 /// The characters of a server's number after its first, as many as those of NATS have.
 const SERVER_ID_LENGTH: usize = 55;
 

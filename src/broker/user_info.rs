@@ -8,15 +8,12 @@ use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
-use super::announcement::{NATS_VERSION, SERVER_NAME, ServerFacts};
+use super::announcement::{NATS_VERSION, SERVER_NAME, STREAM_FLAGS, ServerFacts};
 use crate::clock::{Clock, wall_time};
 use crate::delivery::{ACCOUNT, AfterBatch, Effects, FanOut, Message, Sink};
 
 /// The subject of the request.
 const SUBJECT: &[u8] = b"$SYS.REQ.USER.INFO";
-
-/// What nats-server says of itself in the bits of its flags: it has streams, and these are not of an older kind.
-const FLAGS: u8 = 7;
 
 /// What the server knows of the client that asks.
 #[derive(Default)]
@@ -94,7 +91,7 @@ impl AfterBatch for Question {
                 id: &facts.server_id,
                 ver: NATS_VERSION,
                 jetstream: true,
-                flags: FLAGS,
+                flags: STREAM_FLAGS,
                 seq: facts.answers.fetch_add(1, Relaxed) + 1,
                 time: wall_time(facts.clock.now().wall_micros()),
             },

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::facts;
-use crate::broker::announcement::{NATS_VERSION, SERVER_NAME, ServerFacts};
+use crate::broker::announcement::{NATS_VERSION, SERVER_NAME, STREAM_FLAGS, ServerFacts};
 use crate::client::{CloseReason, SharedClient};
 use crate::clock::{Now, wall_time};
 use crate::command::executor::Publisher;
@@ -100,8 +100,8 @@ fn tell(shared: &SharedClient, publisher: &mut Publisher<'_>, now: Now, gone: Op
             host: shared.local_address.ip().to_string(),
             id: &services.announcement.server_id,
             ver: NATS_VERSION,
-            jetstream: false,
-            flags: 0,
+            jetstream: true,
+            flags: STREAM_FLAGS,
             seq,
             time: wall_time(now.wall_micros()),
         },

@@ -62,6 +62,8 @@ fn clients_come_and_go() {
         "type": "io.nats.server.advisory.v1.client_connect", "client": named, "sent": null, "reason": null
     });
     assert_eq!(facts(&come), expected);
+    // As the answer to USER.INFO says it.
+    assert_eq!((&come["server"]["jetstream"], &come["server"]["flags"]), (&json!(true), &json!(7)));
     assert_eq!(come["client"]["id"], info["client_id"]);
     assert_eq!(come["server"]["id"], info["server_id"]);
     drop(client);
