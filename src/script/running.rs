@@ -121,6 +121,7 @@ pub(super) fn run(
     };
     let limits = limits(call, program);
     program.touch(call.now().millis());
+    call.keyspace.begin_undo();
     let mut run = Run { call: &mut *call, caller, inside };
     let mut ended = engine.run(program, keys.iter(), arguments.iter(), limits, &mut run);
     let Run { caller, inside, .. } = run;
@@ -132,18 +133,21 @@ pub(super) fn run(
     }
     engine.end();
     match ended {
-        Ended::Returned(_) => Ok(()),
-        Ended::Failed(text) => Err(Refusal::new(text)),
+        Ended::Returned(_) => {
+            call.keyspace.end_undo();
+            Ok(())
+        }
+        Ended::Failed(text) => {
+            call.keyspace.end_undo();
+            Err(Refusal::new(text))
+        }
         Ended::Stopped(stop, place) => {
-            let is_undone = !inside.is_lasting;
-            if is_undone {
-                inside.undo.roll_back(call.keyspace);
-            }
-            Err(stopped(call, stop, &place, is_undone))
+            call.keyspace.undo();
+            Err(stopped(call, stop, &place, !inside.is_lasting))
         }
         Ended::Aborted => {
             program.runs_alone().store(true, Relaxed);
-            inside.undo.roll_back(call.keyspace);
+            call.keyspace.undo();
             call.continuation.restart = Some(Restart { random });
             Ok(())
         }
@@ -193,7 +197,9 @@ struct Run<'r, 'c, 's: 'c> {
 impl Commands for Run<'_, '_, '_> {
     fn call(&mut self, arguments: Arguments<'_>, output: &mut Output) -> Called {
         match self.call.execute(&mut self.caller, arguments, output, &mut self.inside) {
-            Executed::Done | Executed::Refused => Called::Replied { has_written: self.inside.has_written() },
+            Executed::Done | Executed::Refused => {
+                Called::Replied { has_written: self.call.has_written(&self.inside) }
+            }
             Executed::NeedsStore => Called::Abort,
         }
     }

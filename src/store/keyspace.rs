@@ -8,8 +8,9 @@ use super::growth::Growth;
 use super::long_holds::{HeldForLong, Hold, Patience};
 use super::recency::AccessContext;
 use super::released::{ReadyKey, Released};
-use super::shard::{Key, Shard};
+use super::shard::{Key, Shard, is_freed_later};
 use super::shard_lock::Holder;
+use super::undo::{Before, NotKept, Undo};
 use crate::clock::Now;
 
 /// How many locks a command holds before the list of them moves to the heap.
@@ -32,6 +33,8 @@ pub struct Keyspace<'s> {
     exclusive: bool,
     released: Released,
     reads: Reads,
+    /// What is kept of keys that are written to, if it is to be.
+    undo: Option<Undo>,
 }
 
 /// Reads on behalf of clients.
@@ -57,6 +60,7 @@ impl<'s> Keyspace<'s> {
             exclusive: false,
             released: Released::default(),
             reads: Reads::default(),
+            undo: None,
         }
     }
 
@@ -330,8 +334,65 @@ impl<'s> Keyspace<'s> {
 
     /// Removes a key; false if there was none.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let (access, index) = (self.access, self.guard_of(key));
+        let shard = self.held[index].shard();
+        match &mut self.undo {
+            None => shard.remove(key, &access),
+            Some(undo) => undo.remove(shard, self.database, key, &access),
+        }
+    }
+
+    /// From here on keys that are [removed](Keyspace::remove) are kept for undoing, and others if [`Keyspace::keep`] is called before
+    /// they are written to.
+    pub fn begin_undo(&mut self) {
+        self.undo = Some(Undo::default());
+    }
+
+    /// Keeps a copy of what a key holds for undoing, if that is to be.
+    ///
+    /// # Errors
+    /// If it cannot be kept; the key must not be written to then.
+    pub fn keep(&mut self, database: usize, key: &Key<'_>) -> Result<(), NotKept> {
+        let (access, index) = (self.access, self.guard_of_shard(self.store.shard_of(database, key.hash)));
+        let shard = self.held[index].shard();
+        self.undo.as_mut().map_or(Ok(()), |undo| undo.keep(shard, database, key, &access))
+    }
+
+    /// Whether anything is kept for undoing, and so was written.
+    pub fn has_kept(&self) -> bool {
+        self.undo.as_ref().is_some_and(|undo| !undo.is_empty())
+    }
+
+    /// Whether a key was not removed since it could not be kept: what was done is to be undone.
+    pub fn lacks_undo(&self) -> bool {
+        self.undo.as_ref().is_some_and(Undo::is_short)
+    }
+
+    /// Gives all keys back what they held.  Their shards are locked still.
+    pub fn undo(&mut self) {
         let access = self.access;
-        self.shard(key).remove(key, &access)
+        for kept in self.undo.take().into_iter().flat_map(Undo::into_kept) {
+            let (database, bytes) = (kept.database, Box::<[u8]>::from(kept.key().bytes));
+            let key = Key { bytes: &bytes, hash: kept.hash };
+            let shard = self.shard_in(database, &key);
+            match kept.before {
+                Before::Entry(entry, recency) => shard.insert_moved(&key, entry, recency, &access),
+                Before::Nothing(_) => {
+                    shard.remove(&key, &access);
+                }
+            }
+        }
+    }
+
+    /// What was done is not undone any more.
+    pub fn end_undo(&mut self) {
+        for kept in self.undo.take().into_iter().flat_map(Undo::into_kept) {
+            if let Before::Entry(entry, _) = kept.before
+                && is_freed_later(&entry)
+            {
+                self.released.discarded.add(entry);
+            }
+        }
     }
 
     /// Changes when a key expires that this command has found, read or written; false if there is no such key.
@@ -364,6 +425,13 @@ pub(super) mod tests {
         let mut keyspace = Keyspace::new(store, Now::at(Duration::ZERO, Duration::ZERO), ACCESS);
         keyspace.set_exclusive(true);
         keyspace
+    }
+
+    impl Keyspace<'_> {
+        /// How many keys are kept for undoing.
+        pub(in crate::store) fn kept_count(&self) -> usize {
+            self.undo.as_ref().map_or(0, Undo::len)
+        }
     }
 
     fn set(keyspace: &mut Keyspace<'_>, key: &[u8]) {

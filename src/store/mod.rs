@@ -16,6 +16,7 @@
 //! | `strings`, `objects/`, `pinned` | the operations of a shard on each type of value |
 //! | `long_holds`, `gate` | what is held for long; the way in for threads that run commands |
 //! | `databases` | the shards of all databases |
+//! | `undo` | what keys held before they were written to |
 //! | `keyspace` | a command's view of the store |
 //! | `eviction/` | which key goes when memory runs out |
 //!
@@ -69,5 +70,5 @@ pub use objects::{
 pub use recency::AccessContext;
 pub use released::{ReadyKey, Released};
 pub use shard::{Counts, Key, MemoryParts, Shard};
-pub use undo::{NotKept, Undo};
+pub use undo::NotKept;
 pub use value::{ContentType, Value, ValueType, WrongType};

@@ -48,9 +48,14 @@ impl Released {
     }
 }
 
-#[cfg(test)]
 impl Discarded {
+    /// Adds an entry with a large object.
+    pub(super) fn add(&mut self, entry: Entry) {
+        self.0.push(entry);
+    }
+
     /// The entries that they were in.
+    #[cfg(test)]
     pub(super) fn entries(&self) -> &[Entry] {
         &self.0
     }

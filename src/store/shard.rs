@@ -4,6 +4,7 @@
 //! a key are kept true in one place.  A shard reads no clock and takes no lock: the caller holds the lock and passes a [`AccessContext`].
 //! The operations on each type of value are in `strings`, `objects` and `pinned`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::dirty::DirtySink;
@@ -31,6 +32,11 @@ const LIFETIMES_LOOKED_AT: usize = 8;
 /// Objects of so many bytes are freed once their shard is unlocked: to free a smaller one takes little longer than to put
 /// it off.
 const FREED_LATER_MIN: usize = 16 << 10;
+
+/// Whether an entry that was taken out holds so large an object.
+pub(super) fn is_freed_later(entry: &Entry) -> bool {
+    entry.view().object().is_some_and(|object| object.memory() >= FREED_LATER_MIN)
+}
 
 /// Counts since the start (or CONFIG RESETSTAT).
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -239,10 +245,25 @@ impl Shard {
 
     /// Takes a key's entry out, to be put elsewhere with [`Shard::insert_entry`].
     pub fn take(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<Entry> {
-        let position = self.live_position(key, access)?;
+        let Ok(taken) = self.take_if(key, access, |_| Ok::<(), Infallible>(()));
+        taken
+    }
+
+    /// The same, unless `check` is against it.
+    ///
+    /// # Errors
+    /// Those of `check`.
+    pub(super) fn take_if<E>(
+        &mut self,
+        key: &Key<'_>,
+        access: &AccessContext,
+        check: impl FnOnce(EntryRef<'_>) -> Result<(), E>,
+    ) -> Result<Option<Entry>, E> {
+        let Some((position, checked)) = self.live(key, access, check) else { return Ok(None) };
+        checked?;
         let entry = self.take_out(position, key.hash);
         self.notify(key, Change::Removed);
-        Some(entry)
+        Ok(Some(entry))
     }
 
     /// Puts an entry made for `key` there that was taken from elsewhere with `recency`: to have another name or another
@@ -475,8 +496,7 @@ impl Shard {
 
     /// Drops an entry that was taken out, a large one once the shard is unlocked.
     pub(super) fn discard(&mut self, entry: Entry) {
-        let is_large = entry.view().object().is_some_and(|object| object.memory() >= FREED_LATER_MIN);
-        if is_large {
+        if is_freed_later(&entry) {
             self.leftovers.discarded.push(entry);
         }
     }

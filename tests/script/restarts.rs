@@ -35,6 +35,9 @@ fn every_kind_of_write_is_undone() {
         ("SET k old", "'SET', KEYS[1], 'new'"),
         ("SET k old EX 1000", "'SET', KEYS[1], 'new'"),
         ("SET k old", "'DEL', KEYS[1]"),
+        ("SET k old EX 1000", "'UNLINK', KEYS[2], KEYS[1], KEYS[1]"),
+        ("HSET k f old", "'DEL', KEYS[1]"),
+        ("SET k old", "'DELIFEQ', KEYS[1], 'old'"),
         ("SET k old", "'APPEND', KEYS[1], 'er'"),
         ("SET k old", "'EXPIRE', KEYS[1], 100"),
         ("SET k old EX 1000", "'PERSIST', KEYS[1]"),
@@ -136,6 +139,36 @@ fn large_values_are_written_by_scripts_too() {
     let change = "redis.call('HSET', KEYS[1], 'field1', 'new') return redis.call('HGET', KEYS[1], 'field1')";
     assert_eq!(scripts.eval_with(change, &["large"], &[]), "new");
     assert_eq!(scripts.client.ask("HLEN large"), "5000");
+}
+
+/// If one of them had not come back, the second run would find fewer to remove.  The state of a limit is not removed by the first run.
+#[test]
+fn what_was_removed_comes_back_whatever_it_is() {
+    let mut scripts = Scripts::start(&[]);
+    let fill = "for i = 1, 5000 do redis.call('HSET', KEYS[1], 'field' .. i, ('x'):rep(20)) end";
+    let keys = ["large", "text", "limit"];
+    for (number, last) in ["redis.call('GET', 'undeclared')", "while true do end"].into_iter().enumerate() {
+        scripts.eval_with(fill, &keys, &[]);
+        scripts.client.ask("SET text old");
+        scripts.client.ask("CL.THROTTLE limit 5 5 60");
+        let removed = "redis.call('DEL', KEYS[1], KEYS[2]) + redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[1])";
+        let remove = format!("local removed = {removed} return removed -- {number}");
+        assert_eq!(scripts.eval_with(&remove, &keys, &[]), "3");
+        assert_eq!(scripts.client.ask("EXISTS large text limit"), "0");
+        scripts.eval_with(fill, &keys, &[]);
+        scripts.client.ask("SET text old");
+        assert_eq!(scripts.client.ask("CONFIG SET script-time-limit 1"), "OK");
+        let removed = "redis.call('DEL', KEYS[1], KEYS[2], KEYS[1])";
+        let reply =
+            scripts.eval_with(&format!("local removed = {removed} {last} return removed"), &keys, &[]);
+        if number == 0 {
+            assert_eq!(reply, "2");
+        } else {
+            assert!(reply.contains("what it did undone"), "{reply}");
+            assert_eq!(scripts.client.ask("HLEN large"), "5000");
+            assert_eq!(scripts.client.ask("GET text"), "old");
+        }
+    }
 }
 
 #[test]

@@ -4,9 +4,8 @@ use quartet_protocol::resp::{Arguments, Output};
 
 use super::{instrumentation, lookup};
 use crate::clock;
-use crate::command::{Call, Caller, Client, Flags, Handler, Row};
+use crate::command::{Call, Caller, Client, Flags, Handler, KeyAccess, Row};
 use crate::refusal::Refusal;
-use crate::store::Undo;
 
 /// The services whose commands change nothing but keys, which can be given back what they held.
 const UNDONE_SERVICES: &[&str] = &["cache", "server"];
@@ -18,17 +17,8 @@ pub struct Inside {
     pub is_readonly: bool,
     /// They may take memory although there is too little.
     pub allows_oom: bool,
-    /// What the keys they wrote to held before.
-    pub undo: Undo,
     /// They have done what cannot be undone, which only happens while the store is held alone.
     pub is_lasting: bool,
-}
-
-impl Inside {
-    /// Whether they have written anything.
-    pub fn has_written(&self) -> bool {
-        self.is_lasting || !self.undo.is_empty()
-    }
 }
 
 /// What became of a command inside another one.
@@ -38,12 +28,17 @@ pub enum Executed {
     Done,
     /// The error reply that says why not is written.
     Refused,
-    /// Nothing is written and nothing has happened: it needs more than the keys of the outer command, or writes what could not
-    /// be undone, so the outer command needs the store alone.
+    /// Nothing is written, and what has happened can be undone: it needs more than the keys of the outer command, or writes what could
+    /// not be undone, so the outer command needs the store alone.
     NeedsStore,
 }
 
 impl<'s> Call<'_, 's> {
+    /// Whether the commands inside this one have written anything.
+    pub fn has_written(&self, inside: &Inside) -> bool {
+        inside.is_lasting || self.keyspace.has_kept()
+    }
+
     /// Runs another command inside this one, as a script does, and writes its one reply to `output`.
     ///
     /// It runs at the time of this command, for `caller`, whose database it uses, and under the locks that this command
@@ -68,7 +63,11 @@ impl<'s> Call<'_, 's> {
                     let request = (arguments, first_hash);
                     let is_done = inner.run_covered(row, None, request, &mut clock::ticks());
                     inner.keyspace.database = outer;
-                    if is_done { Executed::Done } else { Executed::Refused }
+                    match is_done {
+                        _ if inner.keyspace.lacks_undo() => Executed::NeedsStore,
+                        true => Executed::Done,
+                        false => Executed::Refused,
+                    }
                 }
                 None => Executed::NeedsStore,
             },
@@ -114,7 +113,7 @@ impl<'s> Call<'_, 's> {
         let limit = self.settings.maxmemory;
         // Once something is written, the rest is let through, so that nothing stays half done.
         let may_need_memory =
-            limit != 0 && flags.contains(Flags::DENYOOM) && !inside.allows_oom && !inside.has_written();
+            limit != 0 && flags.contains(Flags::DENYOOM) && !inside.allows_oom && !self.has_written(inside);
         if may_need_memory && services.store.evictable_memory() > limit {
             return Err(Refusal::OUT_OF_MEMORY);
         }
@@ -133,12 +132,12 @@ impl<'s> Call<'_, 's> {
         let may_be_undone = flags.contains(Flags::READONLY) || UNDONE_SERVICES.contains(&group.service);
         let looks_beyond = flags.contains(Flags::SELF_LOCKING) || row.needs_store(arguments);
         let first_hash = match may_be_undone && !looks_beyond {
-            true => self.keep(row, arguments, inside),
+            true => self.keep(row, arguments),
             false => None,
         };
         if is_alone && first_hash.is_none() {
             inside.is_lasting = true;
-            inside.undo = Undo::default();
+            self.keyspace.end_undo();
             return Some(None);
         }
         first_hash
@@ -146,15 +145,17 @@ impl<'s> Call<'_, 's> {
 
     /// Keeps what the command's keys hold if it may write to them, and returns the hash of the first one, if there is one; none
     /// if a key is not locked or cannot be kept.
-    fn keep(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> Option<Option<u64>> {
+    fn keep(&mut self, row: &Row, arguments: Arguments<'_>) -> Option<Option<u64>> {
         let (store, database) = (&self.services.store, self.caller.database);
-        let may_write = row.command.flags.contains(Flags::WRITE);
+        let is_alone = self.keyspace.is_exclusive();
+        // What is only removed is kept by the removal itself, without a copy; alone it must be known before whether that can be.
+        let only_removes = row.command.keys.access == KeyAccess::RemoveDelete && !is_alone;
+        let is_copied = row.command.flags.contains(Flags::WRITE) && !only_removes;
         let outer = std::mem::replace(&mut self.keyspace.database, database);
         let mut keep = |position| {
             let key = store.key(arguments.at(position));
-            let is_locked = self.keyspace.is_exclusive() || self.keyspace.has_locked(&key);
-            let is_kept =
-                is_locked && (!may_write || inside.undo.keep(self.keyspace, database, &key).is_ok());
+            let is_locked = is_alone || self.keyspace.has_locked(&key);
+            let is_kept = is_locked && (!is_copied || self.keyspace.keep(database, &key).is_ok());
             is_kept.then_some(key.hash)
         };
         let keys = row.command.keys;
