@@ -10,22 +10,29 @@ hides the page through which `rustix` reads the clock, so the programs are built
     RUSTFLAGS="--cfg rustix_use_libc" cargo build --release --bin quartet --target-dir target/callgrind
 """
 import argparse
+import hashlib
 import re
 import subprocess
 import sys
 import tempfile
 
+from scripts import RELEASE
 from servers import ERROR, Server, requests
 
 PIPELINE = 16
 FEW, MANY = 10_000, 60_000
 KEYS = 1_000
+RELEASE_ID = hashlib.sha1(RELEASE.encode()).hexdigest()
 
 WORKLOADS = {
     "GET": lambda n: [["GET", f"key:{n % KEYS:012}"]],
     "SET": lambda n: [["SET", f"key:{n % KEYS:012}", "v" * 64]],
     "CL.THROTTLE": lambda n: [["CL.THROTTLE", f"user:{n % KEYS}", "15", "30", "60"]],
     "lock pair": lambda n: [["LOCK.ACQUIRE", f"r{n % KEYS}", "owner", "TTL", "30000"], ["LOCK.RELEASE", f"r{n % KEYS}", "owner"]],
+    "SET, release by a script": lambda n: [
+        ["SET", f"key:{n % KEYS:012}", f"token-{n}"],
+        ["EVALSHA", RELEASE_ID, "1", f"key:{n % KEYS:012}", f"token-{n}"],
+    ],
 }
 
 
@@ -38,7 +45,7 @@ def instructions(definition, workload, count):
         server = Server(under, folder)
         with server.connect() as connection:
             fill = [["SET", f"key:{n:012}", "v" * 64] for n in range(KEYS)]
-            send(connection, fill)
+            send(connection, [["SCRIPT", "LOAD", RELEASE], *fill])
             batch = [request for n in range(count) for request in workload(n)]
             send(connection, batch)
         server.stop()

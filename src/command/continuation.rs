@@ -13,7 +13,7 @@ pub struct Continuation {
     pub blocked: Option<Box<dyn BlockedCommand>>,
     /// The command has undone what it did, and is to be run again with the store alone.
     pub restart: Option<Restart>,
-    /// When the command began that is run again, until that happens.
+    /// When the command began that runs a script, also if it is run again.
     pub began: Option<Now>,
     /// Replies that wait for the disk.
     pub held: Vec<HeldReply>,

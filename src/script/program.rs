@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::engine::Compiled;
 use super::libraries::{Function, Library};
 use super::shebang::ShebangFlags;
 use super::supervision::Kind;
-use super::texts::Script;
 
 /// See the head of the file.
 #[derive(Clone, Copy)]
 pub(super) enum Program<'p> {
     /// A script.
-    Script(&'p Script),
+    Script(&'p Compiled),
     /// A function.
     Function(&'p Arc<Library>, &'p Function),
 }
@@ -29,7 +29,7 @@ impl<'p> Program<'p> {
     /// What messages call it by.
     pub(super) fn name(self) -> &'p [u8] {
         match self {
-            Program::Script(script) => &script.id,
+            Program::Script(compiled) => &compiled.script.id,
             Program::Function(_, function) => &function.name,
         }
     }
@@ -37,7 +37,7 @@ impl<'p> Program<'p> {
     /// What it promises and wishes; none if it is a script that says nothing of it.
     pub(super) fn flags(self) -> Option<ShebangFlags> {
         match self {
-            Program::Script(script) => script.flags,
+            Program::Script(compiled) => compiled.script.flags,
             Program::Function(_, function) => Some(function.flags),
         }
     }
@@ -45,15 +45,15 @@ impl<'p> Program<'p> {
     /// Whether it is started with the store alone, because it has touched a key that was not declared.
     pub(super) fn runs_alone(self) -> &'p AtomicBool {
         match self {
-            Program::Script(script) => &script.runs_alone,
+            Program::Script(compiled) => &compiled.script.runs_alone,
             Program::Function(_, function) => &function.runs_alone,
         }
     }
 
     /// Notes that it is used.
     pub(super) fn touch(self, now: u64) {
-        if let Program::Script(script) = self {
-            script.touch(now);
+        if let Program::Script(compiled) = self {
+            compiled.script.touch(now);
         }
     }
 }

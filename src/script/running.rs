@@ -1,12 +1,13 @@
 //! Running a script or a function for a client: its keys are locked, and it is undone and run again alone if it needs more.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::{Arguments, Output, Version};
 
-use super::engine::{Called, Commands, Ended, Engine, Limits};
+use super::engine::{Called, Commands, Compiled, Ended, Engine, Limits};
 use super::memory;
 use super::program::Program;
 use super::shebang::ShebangFlags;
@@ -40,15 +41,11 @@ pub(super) fn with_engine<R>(work: impl FnOnce(&mut Engine) -> Result<R, Refusal
 ///
 /// # Errors
 /// If there is none.
-pub(super) fn find(engine: &mut Engine, call: &Call<'_, '_>, id: &ScriptId) -> Result<Arc<Script>, Refusal> {
+pub(super) fn find(engine: &mut Engine, call: &Call<'_, '_>, id: &ScriptId) -> Result<Rc<Compiled>, Refusal> {
     let scripts = &call.services.scripts;
     match engine.compiled(id, scripts) {
-        Some(script) => Ok(script),
-        None => {
-            let script = scripts.find(id).ok_or(Refusal::NO_SCRIPT)?;
-            compile(engine, &script)?;
-            Ok(script)
-        }
+        Some(compiled) => Ok(compiled),
+        None => compile(engine, &scripts.find(id).ok_or(Refusal::NO_SCRIPT)?),
     }
 }
 
@@ -61,21 +58,22 @@ pub(super) fn add(
     call: &Call<'_, '_>,
     text: &[u8],
     is_loaded: bool,
-) -> Result<Arc<Script>, Refusal> {
+) -> Result<Rc<Compiled>, Refusal> {
     let scripts = &call.services.scripts;
-    if let Some(script) = engine.compiled(&id_of(text), scripts).filter(|_| !is_loaded) {
-        return Ok(script);
+    if let Some(compiled) = engine.compiled(&id_of(text), scripts).filter(|_| !is_loaded) {
+        return Ok(compiled);
     }
     let script = Arc::new(scripts.read(text).map_err(Refusal::new)?);
-    compile(engine, &script)?;
+    let compiled = compile(engine, &script)?;
     let there = scripts.add(Arc::clone(&script), is_loaded, call.now().millis());
-    if !Arc::ptr_eq(&there, &script) {
-        compile(engine, &there)?;
+    if Arc::ptr_eq(&there, &script) {
+        return Ok(compiled);
     }
-    Ok(there)
+    drop(compiled);
+    compile(engine, &there)
 }
 
-fn compile(engine: &mut Engine, script: &Arc<Script>) -> Result<(), Refusal> {
+fn compile(engine: &mut Engine, script: &Arc<Script>) -> Result<Rc<Compiled>, Refusal> {
     engine
         .compile(script)
         .map_err(|message| Refusal::new(format!("ERR Error compiling script (new function): {message}")))
@@ -181,8 +179,11 @@ fn limits(call: &Call<'_, '_>, program: Program<'_>) -> Limits {
         }
         Program::Script(_) => None,
     };
+    // A run with the store alone has waited for that since.
+    let began = call.continuation.began.filter(|_| !call.keyspace.is_exclusive());
+    let began = began.unwrap_or_else(|| call.services.clock.now());
     let limits = (threshold, limit);
-    let watch = Watch::new(&call.services.supervisor, program.kind(), holder, limits, shown);
+    let watch = Watch::new(&call.services.supervisor, program.kind(), holder, began, limits, shown);
     Limits { memory: call.settings.script_memory_limit, watch }
 }
 

@@ -151,16 +151,16 @@ impl Supervisor {
 }
 
 impl Watch {
-    /// Watches a script that begins now on the thread of this slot, holds this, and may take these milliseconds until others
+    /// Watches a script on the thread of this slot that has just begun and holds this.  It may take these milliseconds until others
     /// are served beside it and until it is stopped.  For commands time may stand still, since a transaction began or so.
     pub(super) fn new(
         supervisor: &Arc<Supervisor>,
         kind: Kind,
         (slot, hold): (usize, Hold),
+        began: Now,
         (threshold, limit): (u64, u64),
         call: Option<ShownCall>,
     ) -> Watch {
-        let began = supervisor.clock.now();
         Watch {
             supervisor: Arc::clone(supervisor),
             kind,
@@ -333,7 +333,8 @@ mod tests {
     const THRESHOLD: u64 = 1_000;
 
     fn watch(supervisor: &Arc<Supervisor>, slot: usize) -> Watch {
-        Watch::new(supervisor, Kind::Script, (slot, Hold::All), (THRESHOLD, u64::MAX), None)
+        let began = supervisor.clock.now();
+        Watch::new(supervisor, Kind::Script, (slot, Hold::All), began, (THRESHOLD, u64::MAX), None)
     }
 
     #[test]

@@ -86,12 +86,12 @@ fn run_restartable(
     (ticks, began): (&mut u64, Option<Now>),
 ) -> Ended {
     let services = call.services;
-    let began = call.continuation.began.take().or(began).unwrap_or_else(|| services.clock.now());
+    let began = call.continuation.began.or(began).unwrap_or_else(|| services.clock.now());
+    call.continuation.began = Some(began);
     let failed = handle(call, client, counters);
     let now = services.clock.now();
-    if call.continuation.restart.is_some() {
-        call.continuation.began = Some(began);
-    } else {
+    if call.continuation.restart.is_none() {
+        call.continuation.began = None;
         counters.calls.add(1);
         note(call, counters, now, now.micros().saturating_sub(began.micros()));
     }

@@ -4,10 +4,10 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::script::engine::Engine;
+use crate::script::engine::{Compiled, Engine};
 use crate::script::program::Program;
 use crate::script::running;
-use crate::script::texts::{Script, id_from};
+use crate::script::texts::id_from;
 
 pub(super) const RUNS: Flags = Flags::NOSCRIPT
     .union(Flags::STALE)
@@ -104,7 +104,7 @@ fn evalsha(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
 fn run(
     engine: &mut Engine,
     call: &mut Call<'_, '_>,
-    script: &Script,
+    script: &Compiled,
     count: usize,
     is_readonly: bool,
 ) -> Result<(), Refusal> {

@@ -70,9 +70,11 @@ pub const COMMANDS: &[Command] = &[Command {
 }];
 
 fn load(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let script = running::with_engine(|engine| running::add(engine, call, call.arguments.at(2), true))?;
-    call.output.bulk(&script.id);
-    Ok(())
+    running::with_engine(|engine| {
+        let compiled = running::add(engine, call, call.arguments.at(2), true)?;
+        call.output.bulk(&compiled.script.id);
+        Ok(())
+    })
 }
 
 fn exists(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

@@ -82,15 +82,17 @@ pub(crate) struct Engine {
     calls: Rc<Calls>,
     /// Sets the libraries back between runs.
     resets: Resets,
-    compiled: HashMap<ScriptId, Compiled>,
+    compiled: HashMap<ScriptId, Rc<Compiled>>,
     loaded: Loaded,
     /// How long Lua's collector pauses, in percent of the memory; nothing before the first run.
     pause: i32,
     progress: Rc<Progress>,
 }
 
-struct Compiled {
-    script: Arc<Script>,
+/// A script that a thread has compiled.
+pub(crate) struct Compiled {
+    /// The script.
+    pub(crate) script: Arc<Script>,
     function: Reference,
     sight: Sight,
 }
@@ -210,9 +212,9 @@ impl Engine {
     }
 
     /// The script of this id, if this thread has compiled it and the server that has these scripts has not forgotten it.
-    pub(crate) fn compiled(&self, id: &ScriptId, scripts: &Scripts) -> Option<Arc<Script>> {
-        let script = &self.compiled.get(id)?.script;
-        (script.is_known() && scripts.owns(script)).then(|| Arc::clone(script))
+    pub(crate) fn compiled(&self, id: &ScriptId, scripts: &Scripts) -> Option<Rc<Compiled>> {
+        let compiled = self.compiled.get(id)?;
+        (compiled.script.is_known() && scripts.owns(&compiled.script)).then(|| Rc::clone(compiled))
     }
 
     /// Bytes that this state of Lua takes.
@@ -224,7 +226,7 @@ impl Engine {
     ///
     /// # Errors
     /// The compiler's message.
-    pub(crate) fn compile(&mut self, script: &Arc<Script>) -> Result<(), String> {
+    pub(crate) fn compile(&mut self, script: &Arc<Script>) -> Result<Rc<Compiled>, String> {
         if self.compiled.len() >= COMPILED_MAX {
             self.keep_scripts(|script| script.is_known());
         }
@@ -235,11 +237,11 @@ impl Engine {
         self.lua.gc_restart();
         match function.and_then(|function| self.seeing(function)) {
             Ok((function, sight)) => {
-                let compiled = Compiled { script: Arc::clone(script), function, sight };
-                if let Some(old) = self.compiled.insert(script.id, compiled) {
-                    old.function.release(&self.lua);
+                let compiled = Rc::new(Compiled { script: Arc::clone(script), function, sight });
+                if let Some(old) = self.compiled.insert(script.id, Rc::clone(&compiled)) {
+                    self.release(old);
                 }
-                Ok(())
+                Ok(compiled)
             }
             Err(mlua::Error::SyntaxError { message, .. }) => Err(message),
             Err(error) => Err(error.to_string()),
@@ -300,7 +302,7 @@ impl Engine {
             return;
         }
         let (script, library) = match program {
-            Some(Program::Script(script)) => (Some(script), None),
+            Some(Program::Script(compiled)) => (Some(&*compiled.script), None),
             Some(Program::Function(library, _)) => (None, Some(library)),
             None => (None, None),
         };
@@ -322,7 +324,15 @@ impl Engine {
     /// Forgets the compiled scripts that are not to stay.
     fn keep_scripts(&mut self, stays: impl Fn(&Script) -> bool) {
         let forgotten = self.compiled.extract_if(|_, compiled| !stays(&compiled.script));
-        forgotten.for_each(|(_, compiled)| compiled.function.release(&self.lua));
+        let forgotten: Vec<_> = forgotten.map(|(_, compiled)| compiled).collect();
+        forgotten.into_iter().for_each(|compiled| self.release(compiled));
+    }
+
+    /// Lets Lua forget a script, unless it is in use.
+    fn release(&self, compiled: Rc<Compiled>) {
+        if let Ok(compiled) = Rc::try_unwrap(compiled) {
+            compiled.function.release(&self.lua);
+        }
     }
 
     fn begin(&mut self, program: Program<'_>, limits: Limits) {
@@ -375,9 +385,7 @@ impl Engine {
     ) -> mlua::Result<Ended> {
         let handler = stack.count();
         let (count, sight) = match program {
-            Program::Script(script) => {
-                let compiled = self.compiled.get(&script.id);
-                let compiled = compiled.ok_or_else(|| Raised::text("the script is not compiled"))?;
+            Program::Script(compiled) => {
                 self.inputs.give(stack, compiled.sight, keys, arguments);
                 stack.push_reference(&compiled.function);
                 (0, Some(compiled.sight))

@@ -11,6 +11,9 @@ const NESTING_MAX: usize = 64;
 /// Values on Lua's stack of one reply besides those within it.
 const PLACES: i32 = 8;
 
+/// Bytes of a line that are looked at one by one: most lines are a kind and a short number, and a search takes longer to begin.
+const SHORT_LINE: usize = 8;
+
 const TOO_DEEP: &str = "ERR the reply is nested too deeply for a script";
 const NO_ROOM: &str = "ERR the script has no room for the reply";
 const BROKEN: &str = "ERR a reply could not be read";
@@ -23,7 +26,9 @@ type Complaint = &'static str;
 
 /// The text of a line up to its end.
 pub(super) fn line(bytes: &[u8]) -> &[u8] {
-    &bytes[..memchr::memchr(b'\r', bytes).unwrap_or(bytes.len())]
+    let is_end = |&byte: &u8| byte == b'\r';
+    let end = bytes.iter().take(SHORT_LINE).position(is_end).or_else(|| memchr::memchr(b'\r', bytes));
+    &bytes[..end.unwrap_or(bytes.len())]
 }
 
 /// The table that stands for an error reply.

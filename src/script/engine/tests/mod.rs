@@ -58,12 +58,12 @@ fn run_for(engine: &mut Engine, text: &str, argument: &[u8], limit: u64) -> Ende
 fn run_with(engine: &mut Engine, text: &str, (keys, arguments): (&[&[u8]], &[&[u8]]), limit: u64) -> Ended {
     let scripts = Scripts::new(Libraries::new(&Arc::default(), false));
     let script = Arc::new(scripts.read(text.as_bytes()).expect("it has no first line of its own"));
-    engine.compile(&script).expect("it is Lua");
+    let compiled = engine.compile(&script).expect("it is Lua");
     let start = Now::at(Duration::ZERO, Duration::ZERO);
     let supervisor = Arc::new(Supervisor::new(Arc::new(Clock::manual(start)), Arc::<LongHolds>::default()));
-    let watch = Watch::new(&supervisor, Kind::Script, (0, Hold::All), (u64::MAX, limit), None);
+    let watch = Watch::new(&supervisor, Kind::Script, (0, Hold::All), start, (u64::MAX, limit), None);
     let limits = Limits { memory: 64 * 1024 * 1024, watch };
-    engine.run(Program::Script(&script), keys.iter().copied(), arguments.iter().copied(), limits, &mut Echo)
+    engine.run(Program::Script(&compiled), keys.iter().copied(), arguments.iter().copied(), limits, &mut Echo)
 }
 
 /// What a client is told.
