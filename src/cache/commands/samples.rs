@@ -14,6 +14,9 @@ use crate::refusal::Refusal;
 /// Parts drawn at a time where they may repeat.
 const DRAWN_AT_ONCE: usize = 1024;
 
+/// The most parts drawn by one request where they may repeat: whoever wants the key waits meanwhile.
+const REPEATED_MAX: usize = 4 << 20;
+
 /// The most bytes of a reply with parts that may repeat, which no value bounds.
 const REPEATED_BYTES_MAX: usize = 512 << 20;
 
@@ -43,7 +46,7 @@ pub(super) fn sample_options(call: &Call<'_, '_>, word: &str) -> Result<(i64, bo
 /// `write` their places.
 ///
 /// # Errors
-/// If the reply became too long.
+/// If the reply would be too long.
 pub(super) fn write_samples(
     output: &mut Output,
     count: i64,
@@ -63,6 +66,9 @@ pub(super) fn write_samples(
         write(output, &places);
         return Ok(());
     }
+    if wanted > REPEATED_MAX {
+        return Err(too_long());
+    }
     let start = output.len();
     write_head(output, wanted);
     let mut left = wanted;
@@ -71,11 +77,15 @@ pub(super) fn write_samples(
         let places: Vec<usize> = (0..drawn).map(|_| random.below(length)).collect();
         write(output, &places);
         if output.len() - start > REPEATED_BYTES_MAX {
-            return Err(Refusal::new("ERR the reply would be too long"));
+            return Err(too_long());
         }
         left -= drawn;
     }
     Ok(())
+}
+
+fn too_long() -> Refusal {
+    Refusal::new("ERR the reply would be too long")
 }
 
 /// So many different numbers below `length`, each choice of them as likely as any other (Floyd's algorithm).
@@ -145,6 +155,25 @@ pub(super) fn write_step(output: &mut Output, next: u64, found: &[Vec<u8>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many parts are drawn for a count, and whether the reply is written.
+    fn drawn(count: i64) -> (usize, bool) {
+        let (mut output, mut total) = (Output::new(), 0);
+        let head = |output: &mut Output, count: usize| output.array(count);
+        let write = |_: &mut Output, places: &[usize]| total += places.len();
+        let result = write_samples(&mut output, count, 1, &mut Random::with_seed(1), head, write);
+        (total, result.is_ok())
+    }
+
+    #[test]
+    fn a_count_of_parts_that_may_repeat_is_bounded_before_any_is_drawn() {
+        let most = REPEATED_MAX as i64;
+        assert_eq!(drawn(-3), (3, true));
+        assert_eq!(drawn(-most), (REPEATED_MAX, true));
+        for count in [-most - 1, -100_000_000, -(i64::MAX / 2) - 2, i64::MIN + 1] {
+            assert_eq!(drawn(count), (0, false), "{count}");
+        }
+    }
 
     #[test]
     fn samples_are_different_and_all_places_are_drawn() {
