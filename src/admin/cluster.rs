@@ -1,6 +1,6 @@
 //! CLUSTER and its companions: refused in the words by which clients know that there is no cluster.
 
-use crate::command::{Call, Command, Flags, Group, Handler};
+use crate::command::{Call, Command, Deprecated, Flags, Group, Handler};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -56,6 +56,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "slots",
+                deprecated: Some(Deprecated { since: "7.0.0", replaced_by: "`CLUSTER SHARDS`" }),
                 summary: "Returns the mapping of cluster slots to nodes.",
                 complexity: "O(N) where N is the total number of Cluster nodes",
                 ..ROW

@@ -227,11 +227,21 @@ fn keys_of<'r>(call: &Call<'_, '_>, request: Arguments<'r>) -> Result<Vec<FoundK
     let command = keyed_command(&call.services.commands, request)?.command;
     if let Some(find_keys) = command.find_keys {
         let found = find_keys(request, call.services)?;
-        return Ok(found.into_iter().map(|key| (key.into(), KeyAccess::ReadWriteAccessUpdate)).collect());
+        let access = |index| match command.access_in {
+            Some(access_in) => access_in(request, index),
+            None => KeyAccess::ReadWriteAccessUpdate,
+        };
+        return Ok(found.into_iter().enumerate().map(|(index, key)| (key.into(), access(index))).collect());
     }
-    let key = |position| (request.at(position).into(), command.keys.access_at(position));
+    let key = |(index, position)| {
+        let access = match command.access_in {
+            Some(access_in) => access_in(request, index),
+            None => command.keys.access_at(position),
+        };
+        (request.at(position).into(), access)
+    };
     let positions = command.keys.positions(request).filter(|_| command.keys.are_counted_well(request));
-    let keys: Vec<FoundKey<'_>> = positions.map(key).collect();
+    let keys: Vec<FoundKey<'_>> = positions.enumerate().map(key).collect();
     if keys.is_empty() && !command.flags.contains(Flags::NO_MANDATORY_KEYS) {
         return Err(Refusal::new("ERR Invalid arguments specified for command"));
     }

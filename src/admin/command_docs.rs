@@ -3,7 +3,7 @@
 use quartet_protocol::resp::Output;
 
 use crate::command::syntax::{self, Argument, ArgumentKind};
-use crate::command::{CommandTable, Row};
+use crate::command::{CommandTable, Deprecated, Row};
 
 /// Writes a command's documentation as one map.
 pub(super) fn write_docs(output: &mut Output, table: &CommandTable, row: &Row) {
@@ -17,11 +17,21 @@ pub(super) fn write_docs(output: &mut Output, table: &CommandTable, row: &Row) {
         ("complexity", command.complexity),
     ];
     let facts = facts.iter().filter(|(_, text)| !text.is_empty());
-    let parts = usize::from(!arguments.is_empty()) + usize::from(!subcommands.is_empty());
+    let deprecated = command.deprecated;
+    let parts = usize::from(!arguments.is_empty())
+        + usize::from(!subcommands.is_empty())
+        + 3 * usize::from(deprecated.is_some());
     output.map(facts.clone().count() + parts);
     for (name, text) in facts {
         output.bulk(name.as_bytes());
         output.bulk(text.as_bytes());
+    }
+    if let Some(Deprecated { since, replaced_by }) = deprecated {
+        output.bulk(b"doc_flags");
+        output.set(1);
+        output.simple("deprecated");
+        write_text(output, "deprecated_since", since);
+        write_text(output, "replaced_by", replaced_by);
     }
     if !arguments.is_empty() {
         output.bulk(b"arguments");
@@ -84,15 +94,20 @@ fn write_argument(output: &mut Output, argument: &Argument, row: &Row) {
     }
 }
 
-/// The kind of an argument; in the one command where the name says too little, from the command.
+/// The kind of an argument; where its name alone says too little, as Redis has it for the command.
 fn kind(argument: &Argument, row: &Row) -> ArgumentKind {
-    match argument.kind {
-        ArgumentKind::Integer if row.name.ends_with("byfloat") && argument.name == "increment" => {
-            ArgumentKind::Double
-        }
+    let is_of_scores = row.name == "zcount" || row.name.ends_with("byscore");
+    match (argument.kind, argument.name.as_str()) {
         // A name of a key in a command without keys, like DEBUG OBJECT.
-        ArgumentKind::Key if row.command.keys.are_none() => ArgumentKind::String,
-        kind => kind,
+        (ArgumentKind::Key, _) if row.command.keys.are_none() => ArgumentKind::String,
+        (ArgumentKind::Integer, "increment") if row.name.ends_with("byfloat") => ArgumentKind::Double,
+        // Whoever waits for keys may name parts of a second.
+        (ArgumentKind::Integer, "timeout") if !row.command.keys.are_none() => ArgumentKind::Double,
+        (ArgumentKind::Integer, "start" | "stop") if row.name == "zrange" => ArgumentKind::String,
+        (ArgumentKind::String, "min" | "max") if is_of_scores => ArgumentKind::Double,
+        (ArgumentKind::String, "num-matches" | "slot" | "ttl" | "frequency") => ArgumentKind::Integer,
+        (ArgumentKind::Double, "weight") => ArgumentKind::Integer,
+        (kind, _) => kind,
     }
 }
 

@@ -10,7 +10,8 @@ const HEAD: &str = "# Commands
 
 The commands of the Redis protocol, by group.  `[…]` is optional, `<A | B>` a required choice, and `key [key ...]` says
 that what precedes may be repeated.  *Since* names the version of Redis that brought a command, or of Quartet where
-Redis does not have it.  `COMMAND DOCS` tells clients the same.
+Redis does not have it.  `COMMAND DOCS` tells clients the same;
+what each version has changed (`history`) is not in it.
 ";
 
 /// The page `docs/commands.md`.

@@ -4,7 +4,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use super::OPERATOR_NO_SCRIPT;
 use super::info::REDIS_VERSION;
-use crate::command::{Call, Command, Flags, Flow, Group, Handler};
+use crate::command::{Call, Command, Deprecated, Flags, Flow, Group, Handler};
 use crate::refusal::Refusal;
 
 /// Refused on a server without a disk: the data would be lost after the client was told that it was kept.
@@ -101,6 +101,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "slaveof",
+        deprecated: Some(Deprecated { since: "5.0.0", replaced_by: "`REPLICAOF`" }),
         syntax: "<host port | NO ONE>",
         summary: "Sets a Redis server as a replica of another, or promotes it to being a master.",
         group: Group::Server,

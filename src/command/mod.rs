@@ -296,12 +296,16 @@ pub struct Command {
     pub complexity: &'static str,
     /// The version of Redis (or, as `Quartet 0.1.0`, of this server) that brought it.
     pub since: &'static str,
+    /// Since when another command is to be used in its place, if Redis says so.
+    pub deprecated: Option<Deprecated>,
     /// The family it belongs to.
     pub group: Group,
     /// See [`Flags`].
     pub flags: Flags,
     /// Where its keys are.
     pub keys: Keys,
+    /// How a request uses its key of an index, where that depends on its arguments.
+    pub access_in: Option<fn(Arguments<'_>, usize) -> KeyAccess>,
     /// Where the parts are that it looks for in the value of its first key.
     pub parts: Parts,
     /// Hides the arguments of a request that others may not see; the slow log and MONITOR show the rest.
@@ -318,6 +322,15 @@ pub struct Command {
     pub subcommands: &'static [Command],
 }
 
+/// That a command has had its day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deprecated {
+    /// The version of Redis that says so.
+    pub since: &'static str,
+    /// What to use, in Redis' words.
+    pub replaced_by: &'static str,
+}
+
 impl Command {
     /// The start of a row: `Command { name: …, ..Command::ROW }`.
     pub const ROW: Command = Command {
@@ -326,9 +339,11 @@ impl Command {
         summary: "",
         complexity: "O(1)",
         since: "1.0.0",
+        deprecated: None,
         group: Group::Generic,
         flags: Flags::empty(),
         keys: Keys::NONE,
+        access_in: None,
         parts: Parts::NONE,
         hide_secrets: |_| (),
         find_keys: None,

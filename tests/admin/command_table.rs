@@ -114,13 +114,16 @@ fn command_list_has_every_command_but_those_with_a_reason() {
     assert_none(&failures);
 }
 
-/// The group and the version of a command, and of its subcommands.
+/// What the documentation of a command says beside its text: group, version, and what is used in its place.
+const FACTS: &[&str] = &["group", "since", "deprecated_since", "replaced_by"];
+
+/// The facts of a command.
 fn docs(client: &mut Client, name: &str) -> String {
     let words = ["COMMAND", "DOCS", name];
     let OwnedFrame::Array { data, .. } = client.call(&words) else { panic!("an array of pairs") };
     let Some(OwnedFrame::Array { data: facts, .. }) = data.get(1) else { return "(none)".to_owned() };
     let pairs = facts.chunks(2).map(|pair| (text(&pair[0]), text(&pair[1])));
-    let compared = pairs.filter(|(fact, _)| fact == "group" || fact == "since");
+    let compared = pairs.filter(|(fact, _)| FACTS.contains(&fact.as_str()));
     compared.map(|(fact, value)| format!("{fact} {value} ")).collect()
 }
 

@@ -3,7 +3,7 @@
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys, Parts};
+use crate::command::{Call, Command, Deprecated, Flags, Group, Handler, KeyAccess, Keys, Parts};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Hash, HashLimits, HashWriter, Key, Part};
 
@@ -22,6 +22,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "hmset",
+        deprecated: Some(Deprecated {
+            since: "4.0.0",
+            replaced_by: "`HSET` with multiple field-value pairs",
+        }),
         syntax: "key field value [field value ...]",
         summary: "Sets the values of multiple fields.",
         complexity: "O(N) where N is the number of fields being set.",

@@ -4,7 +4,7 @@ use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::lists::{LIST, limits, list_of, take};
-use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Deprecated, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{Key, Keyspace, ListLimits, Side};
 
@@ -21,6 +21,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "rpoplpush",
+        deprecated: Some(Deprecated {
+            since: "6.2.0",
+            replaced_by: "`LMOVE` with the `RIGHT` and `LEFT` arguments",
+        }),
         syntax: "source destination",
         summary: "Returns the last element of a list after removing and pushing it to another list. Deletes the list \
                   if the last element was popped.",

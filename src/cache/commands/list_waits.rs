@@ -6,7 +6,8 @@ use super::list_moves::{MOVES, Move, Taking, side, taking};
 use super::lists::{LIST, limits, take};
 use super::waits::{act_or_wait, deadline};
 use crate::command::{
-    Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, KeyWait, Keys,
+    Call, Command, Continuation, Deprecated, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer,
+    KeyWait, Keys,
 };
 use crate::refusal::Refusal;
 use crate::store::{Deadline, Key, Keyspace, ListLimits, Side, ValueType};
@@ -53,6 +54,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "brpoplpush",
+        deprecated: Some(Deprecated {
+            since: "6.2.0",
+            replaced_by: "`BLMOVE` with the `RIGHT` and `LEFT` arguments",
+        }),
         syntax: "source destination timeout",
         summary: "Pops an element from a list, pushes it to another list and returns it. Block until an element is \
                   available otherwise. Deletes the list if the last element was popped.",

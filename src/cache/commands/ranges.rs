@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
-use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Deprecated, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Key, Lifetime, Value, WrongType};
 
@@ -65,6 +65,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "substr",
+        deprecated: Some(Deprecated { since: "2.0.0", replaced_by: "`GETRANGE`" }),
         syntax: "key start end",
         summary: "Returns a substring from a string value.",
         complexity: RANGE_COMPLEXITY,

@@ -39,6 +39,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// The start of both rows.
 const SORTS: Command = Command {
+    access_in: Some(access_of_sort),
     complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of \
                  returned elements. When the elements are not sorted, complexity is O(N).",
     group: Group::Generic,
@@ -107,6 +108,11 @@ fn keys(arguments: Arguments<'_>, _: &Services) -> FoundKeys {
     let options = Options::parse(arguments, true)?;
     let named = [Some(arguments.at(1)), options.destination];
     Ok(named.into_iter().flatten().map(<[u8]>::to_vec).collect())
+}
+
+/// The first key is the source, another one the destination.
+fn access_of_sort(_: Arguments<'_>, index: usize) -> KeyAccess {
+    if index == 0 { KeyAccess::ReadAccess } else { KeyAccess::OverwriteUpdate }
 }
 
 fn sort(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

@@ -10,7 +10,7 @@ use super::sorted_sets::{
     READS, SORTED_SET, Scored, read_sorted_set, sorted_set_of, write_member, write_members_head,
     write_sorted_set,
 };
-use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Deprecated, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::Key;
 
@@ -25,6 +25,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrevrange",
+        deprecated: Some(Deprecated { since: "6.2.0", replaced_by: "`ZRANGE` with the `REV` argument" }),
         syntax: "key start stop [WITHSCORES]",
         summary: "Returns members in a sorted set within a range of indexes in reverse order.",
         handler: Handler::Data(|call| zrange(call, By::Rank, Order::Reversed)),
@@ -32,6 +33,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrangebyscore",
+        deprecated: Some(Deprecated { since: "6.2.0", replaced_by: "`ZRANGE` with the `BYSCORE` argument" }),
         syntax: "key min max [WITHSCORES] [LIMIT offset count]",
         summary: "Returns members in a sorted set within a range of scores.",
         since: "1.0.5",
@@ -40,6 +42,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrevrangebyscore",
+        deprecated: Some(Deprecated {
+            since: "6.2.0",
+            replaced_by: "`ZRANGE` with the `REV` and `BYSCORE` arguments",
+        }),
         syntax: "key max min [WITHSCORES] [LIMIT offset count]",
         summary: "Returns members in a sorted set within a range of scores in reverse order.",
         since: "2.2.0",
@@ -48,6 +54,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrangebylex",
+        deprecated: Some(Deprecated { since: "6.2.0", replaced_by: "`ZRANGE` with the `BYLEX` argument" }),
         syntax: "key min max [LIMIT offset count]",
         summary: "Returns members in a sorted set within a lexicographical range.",
         since: "2.8.9",
@@ -56,6 +63,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrevrangebylex",
+        deprecated: Some(Deprecated {
+            since: "6.2.0",
+            replaced_by: "`ZRANGE` with the `REV` and `BYLEX` arguments",
+        }),
         syntax: "key max min [LIMIT offset count]",
         summary: "Returns members in a sorted set within a lexicographical range in reverse order.",
         since: "2.8.9",

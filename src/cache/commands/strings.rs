@@ -2,10 +2,10 @@
 //!
 //! GET and SET without options are the commands servers are measured by: they take the short way through this file.
 
-use quartet_protocol::resp::Output;
+use quartet_protocol::resp::{Arguments, Output};
 
 use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
-use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Deprecated, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{AccessContext, EntryRef, Key, Lifetime, Value, WrongType};
 
@@ -28,6 +28,7 @@ pub const COMMANDS: &[Command] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate)
             .with_note("RW and ACCESS due to the optional `GET` argument"),
+        access_in: Some(access_of_set),
         handler: Handler::Data(set),
         ..STRING
     },
@@ -63,6 +64,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "getset",
+        deprecated: Some(Deprecated { since: "6.2.0", replaced_by: "`SET` with the `!GET` argument" }),
         syntax: "key value",
         summary: "Returns the previous string value of a key after setting it to a new value.",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
@@ -110,6 +112,13 @@ fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     reply_value(call.output, call.keyspace.read(&key))?;
     Ok(())
+}
+
+/// SET looks at the old value only if it is asked to.
+fn access_of_set(request: Arguments<'_>, _: usize) -> KeyAccess {
+    let is_look = |word: &[u8]| word.eq_ignore_ascii_case(b"get") || word.eq_ignore_ascii_case(b"ifeq");
+    let looks = request.from(3).iter().any(is_look);
+    if looks { KeyAccess::ReadWriteAccessUpdate } else { KeyAccess::OverwriteUpdate }
 }
 
 fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

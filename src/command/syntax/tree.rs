@@ -69,13 +69,29 @@ pub(super) fn arguments(nodes: &[Node]) -> Vec<Argument> {
             Node::Group(mark, alternatives) => arguments.push(group(*mark, alternatives)),
         }
     }
+    name_ends(&mut arguments);
     arguments
+}
+
+/// Two ends of lists side by side are those of a source and of a destination.
+fn name_ends(arguments: &mut [Argument]) {
+    let mut ends = arguments.iter_mut().filter(|argument| argument.name == "where");
+    if let (Some(from), Some(to)) = (ends.next(), ends.next()) {
+        "wherefrom".clone_into(&mut from.name);
+        "whereto".clone_into(&mut to.name);
+    }
 }
 
 /// A token stands for itself, unless values follow that it introduces.
 fn with_token(token: &str, nodes: &[Node]) -> Argument {
     let mut argument = if nodes.is_empty() {
-        leaf(&token.trim_matches('"').to_lowercase(), ArgumentKind::PureToken)
+        let name = match token {
+            "ALPHA" => "sorting".to_owned(),
+            "CH" => "change".to_owned(),
+            "INCR" => "increment".to_owned(),
+            other => other.trim_matches('"').to_lowercase(),
+        };
+        leaf(&name, ArgumentKind::PureToken)
     } else {
         together(arguments(nodes))
     };
@@ -118,7 +134,10 @@ fn together(mut arguments: Vec<Argument>) -> Argument {
         return arguments.swap_remove(0);
     }
     let names: Vec<&str> = arguments.iter().map(|argument| argument.name.as_str()).collect();
-    let name = names.join("_");
+    let name = match names.as_slice() {
+        ["count", "withvalues" | "withscores"] => "options".to_owned(),
+        names => names.join("_"),
+    };
     Argument { arguments, ..leaf(&name, ArgumentKind::Block) }
 }
 
@@ -152,8 +171,13 @@ fn choice_name(choices: &[Argument]) -> String {
     match names.as_slice() {
         names if names.contains(&"nx") => "condition".to_owned(),
         names if names.contains(&"seconds") => "expiration".to_owned(),
-        ["left", "right"] => "where".to_owned(),
-        ["before", "after"] => "where".to_owned(),
+        ["left", "right"] | ["before", "after"] | ["min", "max"] => "where".to_owned(),
+        ["gt", "lt"] => "comparison".to_owned(),
+        ["asc", "desc"] => "order".to_owned(),
+        ["byscore", "bylex"] => "sortby".to_owned(),
+        ["sum", "min", "max"] => "aggregate".to_owned(),
+        ["yes", "no"] => "mode".to_owned(),
+        ["flush", "append", "replace"] => "policy".to_owned(),
         ["async", "sync"] => "flush-type".to_owned(),
         names => names.join("_"),
     }
@@ -217,6 +241,12 @@ mod tests {
                 "numkeys:integer key:key* where:oneof{LEFT=left:pure-token RIGHT=right:pure-token}",
             ),
             ("STREAMS key [key ...] id [id ...]", "STREAMS=key_id:block{key:key* id:string*}"),
+            (
+                "<LEFT | RIGHT> <LEFT | RIGHT>",
+                "wherefrom:oneof{LEFT=left:pure-token RIGHT=right:pure-token} \
+                 whereto:oneof{LEFT=left:pure-token RIGHT=right:pure-token}",
+            ),
+            ("[GT | LT] [CH]", "comparison:oneof?{GT=gt:pure-token LT=lt:pure-token} CH=change:pure-token?"),
             ("[START end [end ...] | STOP]", "end_stop:oneof?{START=end:integer* STOP=stop:pure-token}"),
         ];
         for (syntax, expected) in cases {
