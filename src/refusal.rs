@@ -67,8 +67,6 @@ refusals! {
     WRITE_IN_READONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts.";
     /// A script that may write was called by a command that may not.
     WRITING_SCRIPT = "ERR Can not execute a script with write flag using *_ro command.";
-    /// A script that has not said that it may run without memory.
-    OOM_NOT_ALLOWED = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
     /// A script was stopped, and what it had written undone.
     SCRIPT_TOO_LONG = "ERR the script ran for longer than script-time-limit allows: it was stopped, and what it did undone";
     /// The same of a script that had done what cannot be undone.

@@ -15,6 +15,8 @@ pub struct Continuation {
     pub restart: Option<Restart>,
     /// When the command began that runs a script, also if it is run again.
     pub began: Option<Now>,
+    /// A script has written errors as its reply, and counted them.
+    pub has_answered_error: bool,
     /// Replies that wait for the disk.
     pub held: Vec<HeldReply>,
 }

@@ -44,7 +44,8 @@ impl<'l> Given<'l> {
         located(self.lua, [start.as_bytes(), complaint.as_ref(), b")"].concat())
     }
 
-    fn wrong_type(&self, position: usize, wanted: &str) -> mlua::Error {
+    /// The complaint about an argument of another type than is wanted.
+    pub(crate) fn wrong_type(&self, position: usize, wanted: &str) -> mlua::Error {
         let found = self.get(position).map_or("no value", type_name);
         self.bad(position, format!("{wanted} expected, got {found}"))
     }

@@ -8,6 +8,10 @@ use super::libraries::{Function, Library};
 use super::shebang::ShebangFlags;
 use super::supervision::Kind;
 
+/// The names of the texts of scripts and of libraries.
+pub(super) const SCRIPT_SOURCE: &str = "@user_script";
+pub(super) const FUNCTION_SOURCE: &str = "@user_function";
+
 /// See the head of the file.
 #[derive(Clone, Copy)]
 pub(super) enum Program<'p> {
@@ -31,6 +35,14 @@ impl<'p> Program<'p> {
         match self {
             Program::Script(compiled) => &compiled.script.id,
             Program::Function(_, function) => &function.name,
+        }
+    }
+
+    /// The name of its text, in messages about places in it.
+    pub(super) fn source(self) -> &'static str {
+        match self {
+            Program::Script(_) => SCRIPT_SOURCE,
+            Program::Function(..) => FUNCTION_SOURCE,
         }
     }
 

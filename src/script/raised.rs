@@ -12,8 +12,10 @@ use mlua::{Lua, Value};
 pub(crate) enum Raised {
     /// A message, as the functions of Lua raise it.
     Text(Vec<u8>),
-    /// An error reply, without its leading `-`, as `redis.call` raises it.
+    /// An error reply, without its leading `-`, of a library that speaks of Redis.
     Reply(Vec<u8>),
+    /// The error reply of a command, as `redis.call` raises it: it is counted already.
+    Refused(Vec<u8>),
     /// The run ends here, whatever the script would catch.
     Aborted,
 }
@@ -21,7 +23,9 @@ pub(crate) enum Raised {
 impl fmt::Display for Raised {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Raised::Text(text) | Raised::Reply(text) => formatter.write_str(&String::from_utf8_lossy(text)),
+            Raised::Text(text) | Raised::Reply(text) | Raised::Refused(text) => {
+                formatter.write_str(&String::from_utf8_lossy(text))
+            }
             Raised::Aborted => formatter.write_str("the script was stopped"),
         }
     }
@@ -72,8 +76,18 @@ impl Raised {
     }
 }
 
-/// The name of the prelude on Lua's stack.
-pub(crate) const PRELUDE_SOURCE: &str = "=prelude";
+/// The name of the prelude on Lua's stack: nothing that a script writes looks like it.
+pub(crate) const PRELUDE_SOURCE: &str = "=\u{1}prelude";
+
+/// What Lua puts before the messages of its own functions if the prelude has called them, up to the number of the line.
+const PRELUDE_PLACE: &[u8] = b"\x01prelude:";
+
+/// What stands in a message behind a place in the prelude; none if no such place is named.
+pub(crate) fn behind_prelude_place(text: &[u8]) -> Option<&[u8]> {
+    let line = text.strip_prefix(PRELUDE_PLACE)?;
+    let end = line.iter().position(|byte| !byte.is_ascii_digit())?;
+    line[end..].strip_prefix(b": ")
+}
 
 /// The place from which a function was called, as Lua puts it before messages: `user_script:1: `.  Level 1 is the caller of
 /// the function that runs; functions of the prelude are passed over.

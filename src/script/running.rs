@@ -124,8 +124,16 @@ pub(super) fn run(
     let mut ended = engine.run(program, keys.iter(), arguments.iter(), limits, &mut run);
     let Run { caller, inside, .. } = run;
     call.caller.has_own_message |= caller.has_own_message;
+    let errors = &call.services.metrics.thread(call.slot).errors;
+    let mut has_failed = false;
+    let mut note_error = |text: &[u8], is_counted: bool| {
+        has_failed = true;
+        if !is_counted {
+            errors.count(code_of(text));
+        }
+    };
     if let Ended::Returned(version) = ended
-        && let Some(other) = engine.answer(version, call.output)
+        && let Some(other) = engine.answer(version, call.output, &mut note_error)
     {
         ended = other;
     }
@@ -133,11 +141,18 @@ pub(super) fn run(
     match ended {
         Ended::Returned(_) => {
             call.keyspace.end_undo();
+            call.continuation.has_answered_error |= has_failed;
             Ok(())
         }
         Ended::Failed(text) => {
             call.keyspace.end_undo();
             Err(Refusal::new(text))
+        }
+        Ended::Refused(text) => {
+            call.keyspace.end_undo();
+            call.output.error(text);
+            call.continuation.has_answered_error = true;
+            Ok(())
         }
         Ended::Stopped(stop, place) => {
             call.keyspace.undo();
@@ -150,6 +165,12 @@ pub(super) fn run(
             Ok(())
         }
     }
+}
+
+/// The code by which an error is counted that a script has made up: one word alone is none.
+fn code_of(text: &[u8]) -> &str {
+    let end = memchr::memchr(b' ', text);
+    end.and_then(|end| std::str::from_utf8(&text[..end]).ok()).unwrap_or("ERR")
 }
 
 /// What a client is told of a script that was stopped.
@@ -223,7 +244,7 @@ fn permissions(call: &Call<'_, '_>, program: Program<'_>, is_readonly: bool) -> 
     let limit = call.settings.maxmemory;
     let allows_oom = never_writes || flags.contains(ShebangFlags::ALLOW_OOM);
     if limit != 0 && !allows_oom && call.services.store.evictable_memory() > limit {
-        return Err(Refusal::OOM_NOT_ALLOWED);
+        return Err(Refusal::OUT_OF_MEMORY);
     }
     Ok(Inside { is_readonly: never_writes, allows_oom, ..Inside::default() })
 }

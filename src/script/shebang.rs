@@ -1,5 +1,7 @@
 //! The first line of a script, `#!lua flags=no-writes,allow-oom`, by which it promises things beforehand.
 
+use quartet_protocol::resp::words_of;
+
 /// The engine's name in that line.
 const ENGINE: &[u8] = b"#!lua";
 
@@ -62,21 +64,21 @@ impl Shebang {
             return Ok(Shebang { flags: None, body: 0 });
         }
         let body = memchr::memchr(b'\n', text).ok_or("ERR Invalid script shebang")?;
-        let line = text[..body].trim_ascii_end();
-        let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        let mut words = words_of(&text[..body]).ok_or("ERR Invalid engine in script shebang")?.into_iter();
         let engine = words.next().unwrap_or_default();
         if engine != ENGINE {
             return Err(format!(
                 "ERR Unexpected engine in script shebang: {}",
-                String::from_utf8_lossy(engine)
+                String::from_utf8_lossy(&engine)
             ));
         }
         let mut flags = ShebangFlags::default();
         for word in words {
             let Some(names) = word.strip_prefix(b"flags=") else {
-                return Err(format!("ERR Unknown lua shebang option: {}", String::from_utf8_lossy(word)));
+                return Err(format!("ERR Unknown lua shebang option: {}", String::from_utf8_lossy(&word)));
             };
-            for name in names.split(|&byte| byte == b',').filter(|name| !name.is_empty()) {
+            let names = (!names.is_empty()).then_some(names);
+            for name in names.into_iter().flat_map(|names| names.split(|&byte| byte == b',')) {
                 let flag = ShebangFlags::named(name).ok_or_else(|| {
                     format!("ERR Unexpected flag in script shebang: {}", String::from_utf8_lossy(name))
                 })?;

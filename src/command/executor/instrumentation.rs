@@ -93,6 +93,9 @@ fn run_restartable(
     if call.continuation.restart.is_none() {
         call.continuation.began = None;
         counters.calls.add(1);
+        if std::mem::take(&mut call.continuation.has_answered_error) {
+            counters.failed.add(1);
+        }
         note(call, counters, now, now.micros().saturating_sub(began.micros()));
     }
     *ticks = clock::ticks();

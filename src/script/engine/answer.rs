@@ -4,7 +4,7 @@ use mlua::Lua;
 use quartet_protocol::resp::{Output, Version};
 
 use super::stack::{Slot, Stack};
-use super::{Ended, Progress};
+use super::{Ended, Progress, reply};
 
 /// Tables within tables that are written; deeper ones become an error in their place, as in Redis, which has room for 7,995.
 const NESTING_MAX: usize = 2000;
@@ -41,14 +41,23 @@ pub(super) fn write(
     version: Version,
     progress: &Progress,
     output: &mut Output,
+    note_error: &mut dyn FnMut(&[u8], bool),
 ) -> Result<(), Ended> {
     let mut stack =
         Stack::with_last(lua).map_err(|error| Ended::Failed(format!("ERR {error}").into_bytes()))?;
     let (bottom, mark) = (stack.count(), output.mark());
     let length_max = output.len().saturating_add(progress.meter.bytes_max());
     let collector = Collector { lua, is_stopped: false };
-    let mut writer =
-        Writer { stack: &mut stack, version, output, length_max, progress, open: Vec::new(), collector };
+    let mut writer = Writer {
+        stack: &mut stack,
+        version,
+        output,
+        note_error,
+        length_max,
+        progress,
+        open: Vec::new(),
+        collector,
+    };
     let written = writer.write_all();
     drop(writer);
     if written.is_err() {
@@ -73,6 +82,8 @@ struct Writer<'w, 'l> {
     stack: &'w mut Stack<'l>,
     version: Version,
     output: &'w mut Output,
+    /// Gets each error that is written, and whether it is counted already.
+    note_error: &'w mut dyn FnMut(&[u8], bool),
     /// How long the output may become.
     length_max: usize,
     progress: &'w Progress,
@@ -226,7 +237,11 @@ impl Writer<'_, '_> {
     /// Writes a table that stands for an error, a status or a number; false if it does not.
     fn write_named(&mut self, place: i32) -> bool {
         if matches!(self.field(place, b"err"), Slot::Text(_)) {
-            write_error(self.stack, self.output);
+            let is_counted = !matches!(self.field(place, reply::IS_COUNTED), Slot::Nil);
+            if let Slot::Text(text) = self.stack.at(self.stack.count() - 1) {
+                self.output.error(text);
+                (self.note_error)(text, is_counted);
+            }
             return true;
         }
         if matches!(self.field(place, b"ok"), Slot::Text(_)) {
@@ -270,13 +285,6 @@ fn whole(number: f64) -> i64 {
     if number.is_nan() || number >= 9_223_372_036_854_775_808.0 { i64::MIN } else { number as i64 }
 }
 
-/// Writes the text at the top of the stack as an error.
-fn write_error(stack: &Stack<'_>, output: &mut Output) {
-    if let Slot::Text(text) = stack.at(stack.count()) {
-        output.error(text.strip_prefix(b"-").unwrap_or(text));
-    }
-}
-
 /// Writes the text at the top of the stack as a status.
 fn write_status(stack: &Stack<'_>, output: &mut Output) {
     let Slot::Text(text) = stack.at(stack.count()) else { return };
@@ -288,8 +296,11 @@ fn write_status(stack: &Stack<'_>, output: &mut Output) {
 }
 
 fn write_verbatim(format: &[u8], text: &[u8], output: &mut Output) {
-    match (std::str::from_utf8(format), std::str::from_utf8(text)) {
-        (Ok(format), Ok(text)) if format.len() == 3 => output.verbatim(format, text),
+    // A format has three letters, whatever the script says.
+    let mut letters = [b' '; 3];
+    letters.iter_mut().zip(format).for_each(|(letter, given)| *letter = *given);
+    match (std::str::from_utf8(&letters), std::str::from_utf8(text)) {
+        (Ok(format), Ok(text)) => output.verbatim(format, text),
         _ => output.bulk(text),
     }
 }

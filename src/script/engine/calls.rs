@@ -212,7 +212,7 @@ impl Calls {
         let reply = room.reply();
         match reply.split_first() {
             Some((b'-', text)) if !is_protected => {
-                self.end(Pending::Raised(Raised::Reply(reply::line(text).to_vec())))
+                self.end(Pending::Raised(Raised::Refused(reply::line(text).to_vec())))
             }
             _ => Next::Reply(NonNull::from(reply)),
         }

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::script::libraries::{
     DESCRIPTION_MAX, FUNCTIONS_MAX, Function, Header, INVALID_NAME, Library, NAME_MAX, TEXTS_MAX, is_name,
 };
+use crate::script::program::FUNCTION_SOURCE;
 use crate::script::raised::Raised;
 use crate::script::shebang::ShebangFlags;
 
@@ -168,7 +169,7 @@ impl Engine {
     }
 
     fn try_to_register(&self, body: &[u8], memory_limit: usize) -> mlua::Result<Result<Registered, String>> {
-        let chunk = self.lua.load(body).set_name("@user_function").set_mode(ChunkMode::Text);
+        let chunk = self.lua.load(body).set_name(FUNCTION_SOURCE).set_mode(ChunkMode::Text);
         // Nothing is collected while the compiler works: it does not protect all that it holds.
         self.lua.gc_stop();
         let chunk = chunk.set_environment(self.world.clone()).into_function();

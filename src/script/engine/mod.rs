@@ -42,7 +42,7 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 use super::libraries::Library;
 use super::library::Resets;
 use super::meter::Meter;
-use super::program::Program;
+use super::program::{Program, SCRIPT_SOURCE};
 use super::raised::Raised;
 use super::supervision::{Stop, Watch};
 use super::texts::{Script, ScriptId, Scripts};
@@ -65,6 +65,9 @@ const SMALL: usize = 1024 * 1024;
 /// more than going through the world less often.
 const PAUSE_SMALL: i32 = 150;
 const PAUSE: i32 = 200;
+
+/// What bytecode begins with, which is compiled nowhere.
+const BYTECODE: u8 = 0x1b;
 
 /// Values on Lua's stack for a run: the handler of errors, the program, its tables and what is put into them.
 const PLACES: i32 = 8;
@@ -122,9 +125,14 @@ struct Progress {
 struct Failure {
     /// An error reply without its leading `-`.
     message: Vec<u8>,
+    /// It is a command's, which has counted it.
+    is_counted: bool,
     /// Where the script was: ` script: …, on @user_script:1.` needs both.
     place: Option<Place>,
 }
+
+/// Lua's name for the source of a function that was replaced by the one that it called last.
+const REPLACED: &str = "=(tail call)";
 
 /// A source and a line in it.
 type Place = (String, i64);
@@ -172,6 +180,8 @@ pub(crate) enum Ended {
     Returned(Version),
     /// An error has ended it: an error reply without its leading `-`.
     Failed(Vec<u8>),
+    /// The same of an error that a command of it has counted already.
+    Refused(Vec<u8>),
     /// A command has ended it.
     Aborted,
     /// It was stopped here, which is the end of a message about it.
@@ -231,7 +241,10 @@ impl Engine {
         if self.compiled.len() >= COMPILED_MAX {
             self.keep_scripts(|script| script.is_known());
         }
-        let chunk = self.lua.load(script.body()).set_name("@user_script").set_mode(ChunkMode::Text);
+        if script.body().first() == Some(&BYTECODE) {
+            return Err(format!("{}:1: unexpected symbol near 'char(27)'", &SCRIPT_SOURCE[1..]));
+        }
+        let chunk = self.lua.load(script.body()).set_name(SCRIPT_SOURCE).set_mode(ChunkMode::Text);
         // Nothing is collected while the compiler works: it does not protect all that it holds.
         self.lua.gc_stop();
         let function = chunk.set_environment(self.world.clone()).into_function();
@@ -285,9 +298,14 @@ impl Engine {
     }
 
     /// Writes what a script has returned as its reply; another end comes back if the reply is too large, or if the script is
-    /// stopped meanwhile.
-    pub(crate) fn answer(&self, version: Version, output: &mut Output) -> Option<Ended> {
-        answer::write(&self.lua, version, &self.progress, output).err()
+    /// stopped meanwhile.  `note_error` gets each error in it, and whether that is counted already.
+    pub(crate) fn answer(
+        &self,
+        version: Version,
+        output: &mut Output,
+        note_error: &mut dyn FnMut(&[u8], bool),
+    ) -> Option<Ended> {
+        answer::write(&self.lua, version, &self.progress, output, note_error).err()
     }
 
     /// The run is over, with its reply.
@@ -420,15 +438,13 @@ impl Engine {
         }
         let error = stack.take_handle(&self.lua);
         let failure = self.progress.failure.take();
-        Ok(Ended::Failed(failure.map_or_else(
-            || [b"ERR ", text_of(&error).as_slice()].concat(),
-            |Failure { mut message, place }| {
-                if let Some(place) = place {
-                    message.extend(shown_place(program, &place).bytes());
-                }
-                message
-            },
-        )))
+        let Some(Failure { mut message, is_counted, place }) = failure else {
+            return Ok(Ended::Failed([b"ERR ", text_of(&error).as_slice()].concat()));
+        };
+        if let Some(place) = place {
+            message.extend(shown_place(program, &place).bytes());
+        }
+        Ok(if is_counted { Ended::Refused(message) } else { Ended::Failed(message) })
     }
 }
 
@@ -443,6 +459,7 @@ fn push_texts<'a>(stack: &mut Stack<'_>, texts: impl ExactSizeIterator<Item = &'
 
 /// Where a script has ended, as messages about that end.
 fn shown_place(program: Program<'_>, (source, line): &Place) -> String {
+    let source = if source == REPLACED { program.source() } else { source };
     format!(" script: {}, on {source}:{line}.", String::from_utf8_lossy(program.name()))
 }
 

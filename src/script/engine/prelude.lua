@@ -187,6 +187,7 @@ local function after_pcall(ok, ...)
 end
 
 function globals.pcall(...)
+  if select('#', ...) == 0 then return nil end
   return after_pcall(pcall(...))
 end
 
@@ -198,7 +199,7 @@ end
 function globals.xpcall(call, handler)
   return after_xpcall(xpcall(call, function(value)
     if is_abort(value) then return value end
-    return handler(plain(value))
+    return handler(plain(value, true))
   end))
 end
 

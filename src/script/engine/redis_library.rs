@@ -50,9 +50,9 @@ pub(super) fn open(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
         if values.len() != 1 {
             return Err(Raised::reply("ERR redis.setresp() requires one argument."));
         }
-        match lua.coerce_number(values[0].clone())? {
-            Some(2.0) => progress.is_resp3.set(false),
-            Some(3.0) => progress.is_resp3.set(true),
+        match whole(lua, &values[0])? {
+            Some(2) => progress.is_resp3.set(false),
+            Some(3) => progress.is_resp3.set(true),
             _ => return Err(Raised::reply("ERR RESP version must be 2 or 3.")),
         }
         Ok(())
@@ -72,12 +72,10 @@ pub(super) fn add_version(redis: &Table) -> mlua::Result<()> {
     redis.raw_set("REDIS_VERSION_NUM", REDIS_VERSION_NUMBER)
 }
 
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(number) => Some(*number as f64),
-        Value::Number(number) => Some(*number),
-        _ => None,
-    }
+/// A number, or a string that spells one, without its fraction.
+fn whole(lua: &Lua, value: &Value) -> mlua::Result<Option<i64>> {
+    let number = lua.coerce_number(value.clone())?;
+    Ok(number.map(|number| if number.is_nan() { i64::MIN } else { number as i64 }))
 }
 
 /// The text of a string or a number.
@@ -133,10 +131,10 @@ pub(super) fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     if values.len() < 2 {
         return Err(Raised::reply("ERR redis.log() requires two arguments or more."));
     }
-    let Some(level) = number(&values[0]) else {
+    let Some(level) = whole(lua, &values[0])? else {
         return Err(Raised::reply("ERR First argument must be a number (log level)."));
     };
-    if !(0.0..4.0).contains(&level) {
+    if !(0..LOG_LEVELS.len() as i64).contains(&level) {
         return Err(Raised::reply("ERR Invalid debug level."));
     }
     let mut line = Vec::new();
@@ -148,7 +146,7 @@ pub(super) fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
         line.extend(word.iter().flat_map(|word| word.iter().take(room)));
     }
     let line = String::from_utf8_lossy(&line);
-    match level as u8 {
+    match level {
         0 => tracing::trace!("a script says: {line}"),
         1 => tracing::debug!("a script says: {line}"),
         2 => tracing::info!("a script says: {line}"),
@@ -157,12 +155,13 @@ pub(super) fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     Ok(())
 }
 
-fn set_repl(_: &Lua, values: MultiValue) -> mlua::Result<()> {
+fn set_repl(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     if values.len() != 1 {
         return Err(Raised::reply("ERR redis.set_repl() requires two arguments."));
     }
-    match number(&values[0]) {
-        Some(flags) if (0.0..4.0).contains(&flags) => Ok(()),
+    // What is no number is none of the flags.
+    match whole(lua, &values[0])?.unwrap_or(0) {
+        0..4 => Ok(()),
         _ => Err(Raised::reply(
             "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
         )),

@@ -19,7 +19,7 @@ const NO_ROOM: &str = "ERR the script has no room for the reply";
 const BROKEN: &str = "ERR a reply could not be read";
 
 /// The field that says that an error reply is counted already.
-const IS_COUNTED: &[u8] = b"ignore_error_stats_update";
+pub(super) const IS_COUNTED: &[u8] = b"ignore_error_stats_update";
 
 /// The complaint about a reply that cannot be given to a script.
 type Complaint = &'static str;
@@ -31,24 +31,28 @@ pub(super) fn line(bytes: &[u8]) -> &[u8] {
     &bytes[..end.unwrap_or(bytes.len())]
 }
 
-/// The table that stands for an error reply.
-pub(super) fn error_table(lua: &Lua, text: &[u8]) -> mlua::Result<Table> {
+/// The table that stands for an error reply, which may be one of a command and counted already.
+pub(super) fn error_table(lua: &Lua, text: &[u8], is_counted: bool) -> mlua::Result<Table> {
     let table = lua.create_table_with_capacity(0, 2)?;
     table.raw_set("err", LuaString::wrap(text))?;
-    table.raw_set(LuaString::wrap(IS_COUNTED), true)?;
+    if is_counted {
+        table.raw_set(LuaString::wrap(IS_COUNTED), true)?;
+    }
     Ok(table)
 }
 
-/// Pushes the table that stands for an error reply.  May raise an error of Lua.
-pub(super) fn push_error(stack: &mut Stack<'_>, text: &[u8]) {
+/// Pushes the table that stands for an error reply, which may be counted already.  May raise an error of Lua.
+pub(super) fn push_error(stack: &mut Stack<'_>, text: &[u8], is_counted: bool) {
     stack.push_table(0, 2);
     let table = stack.count();
     stack.push_text(b"err");
     stack.push_text(text);
     stack.set_pair(table);
-    stack.push_text(IS_COUNTED);
-    stack.push_truth(true);
-    stack.set_pair(table);
+    if is_counted {
+        stack.push_text(IS_COUNTED);
+        stack.push_truth(true);
+        stack.set_pair(table);
+    }
 }
 
 /// Pushes the value of the one reply that `bytes` are.  May raise an error of Lua.
@@ -69,7 +73,7 @@ fn push_next(stack: &mut Stack<'_>, bytes: &mut &[u8], depth: usize) -> Result<(
         b':' => stack.push_number(number(text)? as f64),
         b'*' | b'>' => push_array(stack, bytes, length(text)?, depth)?,
         b'+' => push_named(stack, b"ok", |stack| stack.push_text(text)),
-        b'-' => push_error(stack, text),
+        b'-' => push_error(stack, text, true),
         b'_' => stack.push_nil(),
         b'#' => stack.push_truth(text == b"t"),
         b',' => {

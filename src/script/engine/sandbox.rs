@@ -8,11 +8,11 @@ use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Valu
 use super::calls::{self, Calls};
 use super::libraries::{self, Loaded, Registrar};
 use super::stack::{self, Quick};
-use super::{Failure, Progress, chance, pace, redis_library, reply};
+use super::{BYTECODE, Failure, Progress, chance, pace, redis_library, reply};
 use crate::script::arguments::Given;
 use crate::script::library::{self, Resets};
 use crate::script::meter::Meter;
-use crate::script::raised::{PRELUDE_SOURCE, Raised};
+use crate::script::raised::{PRELUDE_SOURCE, Raised, behind_prelude_place};
 
 /// The world that scripts see is made here.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -105,7 +105,7 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let load_pieces = move |lua: &Lua, values: MultiValue| {
         let given = Given::new(lua, values);
         let Some(Value::Function(reader)) = given.get(1) else {
-            return Err(given.bad(1, "function expected"));
+            return Err(given.wrong_type(1, "function"));
         };
         let mut text = Vec::new();
         while let Value::String(piece) = reader.call::<Value>(())? {
@@ -131,7 +131,7 @@ fn load(
     name: &LuaString,
 ) -> mlua::Result<(Option<Function>, Option<Value>)> {
     let refused = |reason: &str| Ok((None, Some(Value::String(lua.create_string(reason)?))));
-    if text.first() == Some(&0x1b) {
+    if text.first() == Some(&BYTECODE) {
         return refused("attempt to load chunk with wrong mode");
     }
     if text.len() > CHUNK_MAX {
@@ -195,25 +195,40 @@ fn host(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
 fn settled(lua: &Lua, value: Value) -> mlua::Result<Value> {
     match Raised::of_value(&value) {
         Some(Raised::Aborted) => Err(Raised::Aborted.into()),
-        Some(Raised::Text(text) | Raised::Reply(text)) => lua.create_string(text).map(Value::String),
+        Some(Raised::Text(text) | Raised::Reply(text) | Raised::Refused(text)) => {
+            lua.create_string(text).map(Value::String)
+        }
         None => match &value {
             Value::Table(table) => match table.get::<Value>("err")? {
                 text @ (Value::String(_) | Value::Integer(_) | Value::Number(_)) => Ok(text),
                 _ => Ok(value),
             },
-            _ => Ok(value),
+            // Where it was is no longer known.
+            _ => unplaced(lua, value, ""),
         },
     }
 }
 
-/// A caught error as handlers see it: an error reply is a table.
-fn plain(lua: &Lua, value: Value) -> mlua::Result<Value> {
+/// A caught error as handlers see it: an error reply is a table.  `is_raised_here` says that Lua's stack is still that of the error.
+fn plain(lua: &Lua, (value, is_raised_here): (Value, Option<bool>)) -> mlua::Result<Value> {
     match Raised::of_value(&value) {
         Some(Raised::Aborted) => Err(Raised::Aborted.into()),
         Some(Raised::Text(text)) => lua.create_string(text).map(Value::String),
-        Some(Raised::Reply(text)) => reply::error_table(lua, &text).map(Value::Table),
-        None => Ok(value),
+        Some(Raised::Reply(text)) => reply::error_table(lua, &text, false).map(Value::Table),
+        Some(Raised::Refused(text)) => reply::error_table(lua, &text, true).map(Value::Table),
+        None if is_raised_here == Some(true) => unplaced(lua, value, &shown_place_in_script(lua)),
+        None => unplaced(lua, value, ""),
     }
+}
+
+/// A message with another place in it than that of the prelude, which scripts know nothing of.
+fn unplaced(lua: &Lua, value: Value, place: &str) -> mlua::Result<Value> {
+    if let Value::String(text) = &value
+        && let Some(rest) = behind_prelude_place(&text.as_bytes())
+    {
+        return lua.create_string([place.as_bytes(), rest].concat()).map(Value::String);
+    }
+    Ok(value)
 }
 
 /// A caught value, unless the run ends.
@@ -226,17 +241,42 @@ fn passed(value: Value) -> mlua::Result<Value> {
 
 /// Notes the error that ends a script, and where: called on the script's stack.
 fn note_failure(lua: &Lua, value: &Value, progress: &Progress) {
+    let mut is_counted = false;
     let message = match (Raised::of_value(value), value) {
         (Some(Raised::Reply(text)), _) => text,
+        (Some(Raised::Refused(text)), _) => {
+            is_counted = true;
+            text
+        }
         (Some(Raised::Text(text)), _) => [b"ERR ", text.as_slice()].concat(),
         (Some(Raised::Aborted), _) => return,
-        (None, Value::Table(table)) => match table.get::<Value>("err") {
-            Ok(Value::String(text)) => text.as_bytes().to_vec(),
-            _ => b"ERR unknown error".to_vec(),
-        },
-        (None, other) => [b"ERR ", super::text_of(other).as_slice()].concat(),
+        (None, Value::Table(table)) => {
+            let counted = table.get::<Value>(LuaString::wrap(reply::IS_COUNTED));
+            is_counted = counted.is_ok_and(|counted| !counted.is_nil());
+            let text = table.get::<Value>("err").and_then(|text| lua.coerce_string(text));
+            match text {
+                Ok(Some(text)) => text.as_bytes().to_vec(),
+                _ => b"ERR unknown error".to_vec(),
+            }
+        }
+        (None, other) => {
+            let text = super::text_of(other);
+            match behind_prelude_place(&text) {
+                Some(rest) => [b"ERR ", shown_place_in_script(lua).as_bytes(), rest].concat(),
+                None => [b"ERR ", text.as_slice()].concat(),
+            }
+        }
     };
-    *progress.failure.borrow_mut() = Some(Failure { message, place: place_in_script(lua, 1) });
+    let place = place_in_script(lua, 1);
+    *progress.failure.borrow_mut() = Some(Failure { message, is_counted, place });
+}
+
+/// The place in the script as Lua puts it before messages, for the caller of this function's caller; empty if it is not known.
+fn shown_place_in_script(lua: &Lua) -> String {
+    match place_in_script(lua, 1) {
+        Some((source, line)) if line > 0 => format!("{}:{line}: ", source.trim_start_matches(['@', '='])),
+        _ => String::new(),
+    }
 }
 
 /// The script's source and line: those of the function at this level of the stack, or of its caller if it was not written in Lua.

@@ -510,7 +510,7 @@ unsafe fn entry(state: *mut ffi::lua_State, purpose: Purpose) -> c_int {
             pushed.map_err(|complaint| calls.complain(complaint))
         }
         Next::Complaint(text) => {
-            reply::push_error(&mut stack, text.as_bytes());
+            reply::push_error(&mut stack, text.as_bytes(), false);
             Ok(())
         }
         Next::Truth(truth) => {

@@ -208,7 +208,9 @@ fn unpack_some(
 ) -> mlua::Result<MultiValue> {
     let count = limit.unwrap_or(0);
     if offset < 0 || count < 0 {
-        let text = format!("Invalid request to unpack with offset of {offset} and limit of {count}.");
+        // lua-cmsgpack names the length of the text in the place of the limit.
+        let length = text.len();
+        let text = format!("Invalid request to unpack with offset of {offset} and limit of {length}.");
         return Err(located(lua, text));
     }
     if offset > text.len() as i64 {
@@ -336,7 +338,8 @@ impl Unpacker<'_> {
             0xcc => Value::Number(f64::from(u8::from_be_bytes(self.take()?))),
             0xcd => Value::Number(f64::from(u16::from_be_bytes(self.take()?))),
             0xce => Value::Number(f64::from(u32::from_be_bytes(self.take()?))),
-            0xcf => Value::Number(u64::from_be_bytes(self.take()?) as f64),
+            // lua-cmsgpack hands it to Lua as a number with a sign.
+            0xcf => Value::Number(i64::from_be_bytes(self.take()?) as f64),
             0xd0 => Value::Number(f64::from(i8::from_be_bytes(self.take()?))),
             0xd1 => Value::Number(f64::from(i16::from_be_bytes(self.take()?))),
             0xd2 => Value::Number(f64::from(i32::from_be_bytes(self.take()?))),

@@ -112,7 +112,11 @@ fn format<'f, 'l>(lua: &'l Lua, given: &'f Given<'l>, text: &'f [u8]) -> Format<
     Format { given, lua, text, is_little: true, alignment: 1 }
 }
 
-fn pack(lua: &Lua, values: MultiValue, meter: &Meter) -> mlua::Result<LuaString> {
+fn pack(lua: &Lua, mut values: MultiValue, meter: &Meter) -> mlua::Result<LuaString> {
+    if !values.is_empty() {
+        // The library has a nil behind the arguments, and its messages say so.
+        values.push_back(Value::Nil);
+    }
     let given = Given::new(lua, values);
     let text = given.string(1)?;
     let text = text.as_bytes();
@@ -164,10 +168,11 @@ fn unpack(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
     let (text, data) = (given.string(1)?, given.string(2)?);
     let (text, data) = (text.as_bytes(), data.as_bytes());
     let start = given.integer_or(3, 1)?;
-    if start < 1 {
+    if start == 0 {
         return Err(given.bad(3, "offset must be 1 or greater"));
     }
-    let mut at = (start - 1) as usize;
+    // A place before the text is one far behind it, as the library has it in C.
+    let mut at = start.wrapping_sub(1) as usize;
     let mut format = format(lua, &given, &text);
     let mut values: Vec<Value> = Vec::new();
     let too_short = || given.bad(2, "data string too short");
@@ -220,7 +225,7 @@ fn unpack(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
         }
         at += taken;
     }
-    values.push((at + 1).into_lua(lua)?);
+    values.push((at as i64).wrapping_add(1).into_lua(lua)?);
     Ok(MultiValue::from_vec(values))
 }
 

@@ -75,7 +75,7 @@ fn told_with(engine: &mut Engine, text: &str, keys: &[&[u8]], arguments: &[&[u8]
     let mut output = Output::new();
     let ended = run_with(engine, text, (keys, arguments), u64::MAX);
     let Ended::Returned(version) = ended else { return format!("{ended:?}") };
-    if let Some(other) = engine.answer(version, &mut output) {
+    if let Some(other) = engine.answer(version, &mut output, &mut |_, _| ()) {
         return format!("{other:?}");
     }
     String::from_utf8_lossy(output.plain_since(Output::new().mark()).expect("it is short")).into_owned()
@@ -172,7 +172,7 @@ proptest! {
         let script = "return same(redis.pcall('reply', ARGV[1]), expected[1])";
         assert!(matches!(run(&mut engine, script, &bytes), Ended::Returned(_)));
         let mut output = Output::new();
-        assert!(engine.answer(Version::Resp2, &mut output).is_none());
+        assert!(engine.answer(Version::Resp2, &mut output, &mut |_, _| ()).is_none());
         prop_assert_eq!(output.plain_since(Output::new().mark()), Some(&b":1\r\n"[..]));
     }
 
@@ -199,7 +199,7 @@ proptest! {
         twin::write(&value, version, &next, &mut theirs).expect("it is no error");
         let mut stack = Stack::of(&engine.lua, PLACES).expect("there is room");
         stack.push_handle(&engine.lua, &value).expect("there is memory");
-        answer::write(&engine.lua, version, &engine.progress, &mut ours).expect("it is short");
+        answer::write(&engine.lua, version, &engine.progress, &mut ours, &mut |_, _| ()).expect("it is short");
         assert_eq!(Stack::of(&engine.lua, 0).expect("there is room").count(), 0);
         prop_assert_eq!(ours.plain_since(Output::new().mark()), theirs.plain_since(Output::new().mark()));
     }
@@ -306,7 +306,7 @@ fn runs_are_stopped_wherever_they_are_and_nothing_is_lost() {
     let mut engine = engine();
     for script in STOPPED {
         let ended = match run_for(&mut engine, script, b"", 0) {
-            Ended::Returned(version) => engine.answer(version, &mut Output::new()),
+            Ended::Returned(version) => engine.answer(version, &mut Output::new(), &mut |_, _| ()),
             other => Some(other),
         };
         assert!(matches!(ended, Some(Ended::Stopped(Stop::TooLong, _))), "{script}: {ended:?}");

@@ -25,7 +25,7 @@ fn read_next(lua: &Lua, bytes: &mut &[u8], depth: usize) -> mlua::Result<Value> 
     let Some((kind, text)) = head.split_first() else { return Err(broken()) };
     Ok(match kind {
         b'+' => named(lua, "ok", string(lua, text)?)?,
-        b'-' => Value::Table(reply::error_table(lua, text)?),
+        b'-' => Value::Table(reply::error_table(lua, text, true)?),
         b':' => Value::Number(number(text)? as f64),
         b'$' | b'*' if text.starts_with(b"-") => Value::Boolean(false),
         b'$' => string(lua, take(bytes, text)?)?,

@@ -97,6 +97,11 @@ impl Writer<'_> {
                     self.text.extend_from_slice(b"null");
                     return Ok(());
                 }
+                // Whatever its sign.
+                Invalid::Written if number.is_nan() => {
+                    self.text.extend_from_slice(b"nan");
+                    return Ok(());
+                }
                 Invalid::Written => (),
             }
         }

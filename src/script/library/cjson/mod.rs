@@ -154,7 +154,11 @@ fn truth(given: &Given<'_>, position: usize, setting: &Cell<bool>) -> mlua::Resu
     match given.get(position) {
         None | Some(Value::Nil) => (),
         Some(Value::Boolean(truth)) => setting.set(*truth),
-        Some(_) => return Err(given.bad(position, "boolean expected")),
+        Some(_) => match &*given.string(position)?.as_bytes() {
+            b"off" => setting.set(false),
+            b"on" => setting.set(true),
+            other => return Err(given.bad(position, [b"invalid option '", other, b"'"].concat())),
+        },
     }
     Ok(setting.get())
 }
