@@ -53,14 +53,14 @@ end
 
 -- Tables.
 
-function globals.rawset(t, name, value)
+function globals.rawset(t, ...)
   need_table(t, 'rawset')
-  local result = rawset(t, name, value)
+  local result = rawset(t, ...)
   return result
 end
 
-function globals.rawget(t, name)
-  local result = rawget(behind[t] or t, name)
+function globals.rawget(t, ...)
+  local result = rawget(behind[t] or t, ...)
   return result
 end
 
@@ -196,7 +196,9 @@ local function after_xpcall(ok, ...)
   return ok, ...
 end
 
-function globals.xpcall(call, handler)
+function globals.xpcall(...)
+  if select('#', ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
+  local call, handler = ...
   return after_xpcall(xpcall(call, function(value)
     if is_abort(value) then return value end
     return handler(plain(value, true))
