@@ -213,8 +213,7 @@ fn begin_table(table: &Table, output: &mut Output) -> mlua::Result<Option<Open>>
 }
 
 fn write_error(text: &LuaString, output: &mut Output) {
-    let text = text.as_bytes();
-    output.error(text.strip_prefix(b"-").unwrap_or(&text));
+    output.error(text.as_bytes());
 }
 
 fn write_status(text: &LuaString, output: &mut Output) {
@@ -229,7 +228,7 @@ fn write_status(text: &LuaString, output: &mut Output) {
 fn write_verbatim(format: &LuaString, text: &LuaString, output: &mut Output) {
     let (format, text) = (format.as_bytes(), text.as_bytes());
     match (std::str::from_utf8(&format), std::str::from_utf8(&text)) {
-        (Ok(format), Ok(text)) if format.len() == 3 => output.verbatim(format, text),
+        (Ok(format), Ok(text)) => output.verbatim(&format!("{format:3.3}"), text),
         _ => output.bulk(&text),
     }
 }
