@@ -12,12 +12,12 @@ use super::consumer::status::{FlowToken, Kind};
 use super::consumer::{Acknowledgement, Confirmation, Consumer, DeliveryId};
 use super::consumers::{Consumers, Defined, Slot};
 use super::definition::{ConsumerDefinition, DeliverInterest};
-use super::pending::{Change, Then};
 use super::record::Record;
 use super::segment::ReadError;
 use super::shared::{Life, State, Stream, nanoseconds};
 use super::state::{Ahead, Data, Missing, View};
 use super::store::lost;
+use super::unapplied::{Change, Then};
 use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::random::{Random, machine_seed};
@@ -146,7 +146,7 @@ impl Stream {
         let mut state = self.state.lock();
         if let Some(time) = start {
             // None of those that are on their way is passed over.
-            defined.since = defined.since.or_else(|| Some(state.pending_since(time)));
+            defined.since = defined.since.or_else(|| Some(state.unapplied_since(time)));
         }
         if defined.definition.memory_storage {
             let change = Change::DefineConsumer(Arc::new(defined));

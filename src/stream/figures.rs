@@ -170,7 +170,7 @@ impl Stream {
             last: index.last(),
             last_time: state.data.last_time(),
             subjects: index.subjects(),
-            unapplied: state.pending.stored().0,
+            unapplied: state.unapplied.stored().0,
             journaled: contents.journaled.len() as u64,
             files: files.len() as u64,
             damaged: damaged.collect(),

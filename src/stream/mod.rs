@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `sink`, `store`, `owed` | the way in: the fan-out hands a message over, which is checked and appended, for a caller that may wait for the outcome |
 //! | `ingest/` | the checks: what a message's headers ask for, and whether it is stored |
-//! | `shared`, `pending`, `settle` | a stream as threads share it: its lock, the changes that wait for the disk, and how they are applied |
+//! | `shared`, `unapplied`, `settle` | a stream as threads share it: its lock, the changes that wait for the disk, and how they are applied |
 //! | `state/`, `index/`, `segment/` | what the disk has: the state, what memory knows of the messages, and the stream's own files |
 //! | `record/`, `numbers`, `persistence/`, `offline` | how all that outlives the server, and work on a directory that no server uses |
 //! | `reading`, `getting`, `following`, `removing` | reading one message, or on from a place; removing messages |
@@ -47,7 +47,6 @@ mod numbers;
 pub mod offline;
 mod owed;
 mod pausing;
-mod pending;
 mod persistence;
 mod reading;
 pub mod record;
@@ -64,6 +63,7 @@ mod state;
 mod store;
 mod streams;
 mod timeouts;
+mod unapplied;
 mod upkeep;
 
 pub use describe::{ConsumerDescription, Details, StreamDescription};

@@ -9,11 +9,11 @@ use roaring::RoaringTreemap;
 use super::api::bodies::{Purge, PurgeExtent};
 use super::api::error::{self, ApiError};
 use super::index::purge;
-use super::pending::{Change, Then};
 use super::record::{Record, Removal};
 use super::shared::{Life, State, Stream};
 use super::state::Missing;
 use super::store::lost;
+use super::unapplied::{Change, Then};
 use crate::delivery::Effects;
 use crate::wait::Lost;
 
@@ -159,7 +159,7 @@ impl State {
         let last = self.last_sequence();
         let takes_all = filter.is_none() && purge.keep.is_none();
         if takes_all && purge.before.is_none_or(|before| before > last) {
-            let count = self.data.index().messages() + self.pending.stored().0;
+            let count = self.data.index().messages() + self.unapplied.stored().0;
             let next = purge.before.unwrap_or(0).min(SEQUENCE_MAX).max(last + 1);
             let is_new = count > 0 || next > last + 1;
             return Ok(if is_new { Leaving::All { count, next } } else { Leaving::Nothing });

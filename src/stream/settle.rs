@@ -8,11 +8,11 @@ use quartet_protocol::resp::number::unsigned_text;
 
 use super::api::error::ApiError;
 use super::api::reply;
-use super::pending::{Change, Entry, Then};
 use super::segment::ReadError;
 use super::shared::{State, Stream};
 use super::state::{Gone, Missing};
 use super::store::{Receipt, lost};
+use super::unapplied::{Change, Entry, Then};
 use crate::clock::Now;
 use crate::delivery::{AfterBatch, Effects, Message};
 use crate::wait::Lost;
@@ -99,13 +99,13 @@ impl Stream {
     ) -> Result<bool, Missing> {
         let now = self.hub.clock.now();
         for _ in 0..CHANGES_PER_LOCK {
-            let is_ready = state.pending.front().is_some_and(|entry| self.hub.is_synced(entry.end));
-            let Some(mut entry) = is_ready.then(|| state.pending.pop()).flatten() else { break };
+            let is_ready = state.unapplied.front().is_some_and(|entry| self.hub.is_synced(entry.end));
+            let Some(mut entry) = is_ready.then(|| state.unapplied.pop()).flatten() else { break };
             state.taken_until = entry.end;
-            if matches!(entry.then, Then::Decide(_)) && state.pending.has_decisive() {
+            if matches!(entry.then, Then::Decide(_)) && state.unapplied.has_decisive() {
                 // It comes again after the changes that were made meanwhile.
-                let end = state.pending.end().unwrap_or_default();
-                state.pending.push(Entry { end, ..entry });
+                let end = state.unapplied.end().unwrap_or_default();
+                state.unapplied.push(Entry { end, ..entry });
                 continue;
             }
             if let Change::Define(_) = &entry.change {
@@ -115,12 +115,12 @@ impl Stream {
             let applied = self.apply_change(state, part.as_ref().unwrap_or(&entry.change), gone, now);
             self.tell_gone(state, gone);
             if let Err(missing) = applied {
-                state.pending.put_back(entry);
+                state.unapplied.put_back(entry);
                 return Err(missing);
             }
             if let Some(part) = part {
                 entry.change.drop_part(&part);
-                state.pending.put_back(entry);
+                state.unapplied.put_back(entry);
                 return Ok(false);
             }
             let Entry { change, then: next, .. } = entry;
@@ -140,7 +140,7 @@ impl Stream {
             let unsynced = state.unsynced.pop_front();
             unsynced.into_iter().for_each(|(_, sequence)| drop(state.data.contents.memory.remove(&sequence)));
         }
-        let is_ready = state.pending.front().is_some_and(|entry| self.hub.is_synced(entry.end));
+        let is_ready = state.unapplied.front().is_some_and(|entry| self.hub.is_synced(entry.end));
         Ok(!is_ready)
     }
 
@@ -221,7 +221,7 @@ impl Stream {
         let mut lost_entries = Vec::new();
         {
             let mut state = self.state.lock();
-            while let Some(entry) = state.pending.pop() {
+            while let Some(entry) = state.unapplied.pop() {
                 lost_entries.push(entry.then);
             }
             self.note_crowd(&state);
@@ -233,7 +233,7 @@ impl Stream {
 
     /// The disk has no room, perhaps for long: who wants to read sees what there is.
     fn read_anyway(self: &Arc<Stream>, effects: &mut Effects) {
-        let reads = self.state.lock().pending.take_reads();
+        let reads = self.state.lock().unapplied.take_reads();
         for read in reads {
             self.carry_out(read, Err(Lost), effects);
         }

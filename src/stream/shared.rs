@@ -1,7 +1,7 @@
 //! A stream as threads share it: its state behind one lock, with the changes that the disk may not have yet.
 //!
 //! A change is decided under the lock, appended to the journal, and applied once the disk has it (`settle`).  A message is decided
-//! against the state and the messages that are pending; every other change waits for those before it
+//! against the state and the messages that are unapplied; every other change waits for those before it
 //! ([`Stream::once_settled`]), so that it is decided against the state alone.
 
 use std::collections::VecDeque;
@@ -14,11 +14,11 @@ use super::consumers::Consumers;
 use super::definition::{PersistMode, Storage, StreamDefinition};
 use super::following::Waiting;
 use super::hub::Hub;
-use super::pending::{Change, Continuation, Entry, Pending, Then};
 use super::record::Record;
 use super::segment::{Directory, FileId, ReadError};
 use super::state::{Data, Missing};
 use super::store::refusal;
+use super::unapplied::{Change, Continuation, Entry, Then, Unapplied};
 use super::upkeep::Upkeep;
 use crate::clock::Now;
 use crate::delivery::{Crowd, Effects};
@@ -51,7 +51,7 @@ pub struct Stream {
 /// The part of a stream that its lock protects.
 pub(super) struct State {
     pub(super) data: Data,
-    pub(super) pending: Pending,
+    pub(super) unapplied: Unapplied,
     pub(super) consumers: Consumers,
     /// Followers that wait for its next change.
     pub(super) followers: Waiting,
@@ -107,7 +107,7 @@ impl Stream {
         let is_in_memory = definition.storage == Storage::Memory || !hub.is_kept();
         let state = State {
             data: Data::new(definition, seed),
-            pending: Pending::default(),
+            unapplied: Unapplied::default(),
             consumers: Consumers::default(),
             followers: Waiting::new(),
             unsynced: VecDeque::new(),
@@ -202,7 +202,7 @@ impl Stream {
     pub(super) fn once_settled(self: &Arc<Stream>, then: Continuation, effects: &mut Effects) {
         {
             let mut state = self.state.lock();
-            let end = state.pending.end().unwrap_or_default();
+            let end = state.unapplied.end().unwrap_or_default();
             self.push(&mut state, end, Change::Nothing, Then::Decide(then), effects);
         }
         self.settle(effects);
@@ -211,9 +211,9 @@ impl Stream {
     /// Whether something is still to be applied, or to be told, that was stored up to this position.
     pub(super) fn is_behind(&self, position: Position) -> bool {
         let state = self.state.lock();
-        let is_pending = state.pending.front().is_some_and(|entry| entry.end <= position);
+        let is_unapplied = state.unapplied.front().is_some_and(|entry| entry.end <= position);
         let may_be_told = state.settled_until < position || state.keeping(&self.hub) != Keeping::Synced;
-        is_pending || state.is_settling && may_be_told
+        is_unapplied || state.is_settling && may_be_told
     }
 
     /// Calls `then`, which only reads, once all changes so far are applied.
@@ -268,12 +268,12 @@ impl Stream {
 
     /// Whether as much waits for the disk as may, so that nothing more may wait with it.
     pub(super) fn is_full(&self) -> bool {
-        self.is_half_full() && (self.hub.is_full() || self.state.lock().pending.is_full())
+        self.is_half_full() && (self.hub.is_full() || self.state.lock().unapplied.is_full())
     }
 
     /// Updates the flag that tells publishers whether too much waits.  It is written only when it changes, since all look at it.
     pub(super) fn note_crowd(&self, state: &State) {
-        let has_crowd = state.pending.is_half_full();
+        let has_crowd = state.unapplied.is_half_full();
         if self.has_crowd.load(Ordering::Relaxed) == has_crowd {
             return;
         }
@@ -305,8 +305,8 @@ impl Stream {
         then: Then,
         effects: &mut Effects,
     ) -> Position {
-        let end = end.max(state.pending.end().unwrap_or_default());
-        state.pending.push(Entry { end, change, then });
+        let end = end.max(state.unapplied.end().unwrap_or_default());
+        state.unapplied.push(Entry { end, change, then });
         self.note_crowd(state);
         if self.hub.is_synced(end) {
             effects.after_batch(Arc::clone(self) as _);
@@ -343,7 +343,7 @@ impl State {
     /// From which position on the disk has the next thing that is to be done; none if nothing is.
     pub(super) fn unsettled(&self) -> Option<Position> {
         let unsynced = self.unsynced.back().map(|(end, _)| *end);
-        self.pending.front().map(|entry| entry.end).into_iter().chain(unsynced).min()
+        self.unapplied.front().map(|entry| entry.end).into_iter().chain(unsynced).min()
     }
 
     pub(super) fn keeping(&self, hub: &Hub) -> Keeping {

@@ -1,4 +1,4 @@
-//! Storing messages: a message is checked, appended to the journal, and added to the pending changes.
+//! Storing messages: a message is checked, appended to the journal, and added to the unapplied changes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,11 +11,11 @@ use super::filter::Filter;
 use super::index::limits::Beside;
 use super::ingest::{Stored, Terms, Verdict, Wishes, decide, raised};
 use super::message::StoredMessage;
-use super::pending::{Change, Then};
 use super::record::{LeftRecord, Record};
 use super::segment::message_size;
 use super::shared::{Keeping, Life, State, Stream, nanoseconds};
 use super::state::{Kept, Missing, Storing};
+use super::unapplied::{Change, Then};
 use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::journal::{Appended, NotAdmitted};
@@ -62,7 +62,7 @@ pub enum Publisher<'p> {
     Caller(Told),
 }
 
-/// The stream's contents that a publisher's expectations are checked against: pending messages included.
+/// The stream's contents that a publisher's expectations are checked against: unapplied messages included.
 struct Overlay<'s> {
     state: &'s State,
     last_on: u64,
@@ -75,7 +75,7 @@ impl Stored for Overlay<'_> {
     }
 
     fn last_message_id(&self) -> &[u8] {
-        self.state.pending.newest().next().map_or(&self.state.data.last_message_id, |last| &last.message_id)
+        self.state.unapplied.newest().next().map_or(&self.state.data.last_message_id, |last| &last.message_id)
     }
 
     fn last_on(&self, _pattern: &[u8]) -> u64 {
@@ -111,9 +111,9 @@ struct Made {
 }
 
 impl Made {
-    /// The message is not stored.  That may depend on a pending change, of which nobody may learn before the disk has it.
+    /// The message is not stored.  That may depend on a unapplied change, of which nobody may learn before the disk has it.
     fn known(outcome: Outcome, state: &State) -> Decided {
-        let end = state.pending.end().unwrap_or_default();
+        let end = state.unapplied.end().unwrap_or_default();
         Decided::Made(Made { outcome, end, change: Change::Nothing })
     }
 }
@@ -171,7 +171,7 @@ impl Stream {
         if let Err(error) = self.admit(state) {
             return Ok(Decided::Refused(error));
         }
-        if state.keeping(&self.hub) != Keeping::Memory && state.pending.is_full() {
+        if state.keeping(&self.hub) != Keeping::Memory && state.unapplied.is_full() {
             return Ok(Decided::Refused(error::TOO_MANY_REQUESTS.error()));
         }
         let last_on = match wishes.expected_last_subject_sequence {
@@ -248,7 +248,7 @@ impl Stream {
         Decided::Made(Made { outcome, end, change: Change::Store(Box::new(storing)) })
     }
 
-    /// Adds a decision to the pending changes.
+    /// Adds a decision to the unapplied changes.
     fn note(
         self: &Arc<Stream>,
         state: &mut State,
@@ -318,49 +318,50 @@ impl Stream {
 }
 
 impl State {
-    /// The sequence of the last message, pending ones included.
+    /// The sequence of the last message, unapplied ones included.
     pub(super) fn last_sequence(&self) -> u64 {
         let last = self.data.index.last();
-        self.pending.last_sequence().map_or(last, |pending| pending.max(last))
+        self.unapplied.last_sequence().map_or(last, |unapplied| unapplied.max(last))
     }
 
-    /// When the last message was stored, pending ones included.
+    /// When the last message was stored, unapplied ones included.
     pub(super) fn last_time(&self) -> i64 {
-        self.pending.newest().next().map_or(self.data.last_time, |last| last.time)
+        self.unapplied.newest().next().map_or(self.data.last_time, |last| last.time)
     }
 
     /// The sequence of the first message on its way that was published at or after a time, or of the next one.
-    pub(super) fn pending_since(&self, time: i64) -> u64 {
-        let later = self.pending.newest().take_while(|message| message.time >= time);
+    pub(super) fn unapplied_since(&self, time: i64) -> u64 {
+        let later = self.unapplied.newest().take_while(|message| message.time >= time);
         later.last().map_or(self.last_sequence() + 1, |first| first.sequence)
     }
 
-    /// The sequence of the last message whose subject matches, pending ones included; zero if there is none.
+    /// The sequence of the last message whose subject matches, unapplied ones included; zero if there is none.
     fn last_on(&mut self, pattern: &[u8]) -> Result<u64, Missing> {
         if subject::is_literal(pattern) {
-            let pending = self.pending.of_subject(pattern);
-            if pending.count > 0 {
-                return Ok(pending.last);
+            let unapplied = self.unapplied.of_subject(pattern);
+            if unapplied.count > 0 {
+                return Ok(unapplied.last);
             }
             return Ok(self.data.last_matching(u64::MAX, &Filter::of([pattern]))?.unwrap_or(0));
         }
-        let mut pending = self.pending.newest();
-        if let Some(last) = pending.find(|message| subject::matches(pattern, &message.subject)) {
+        let mut unapplied = self.unapplied.newest();
+        if let Some(last) = unapplied.find(|message| subject::matches(pattern, &message.subject)) {
             return Ok(last.sequence);
         }
         Ok(self.data.last_matching(u64::MAX, &Filter::of([pattern]))?.unwrap_or(0))
     }
 
-    /// Whether there is room for a message, pending ones included; if there is, whether it takes the place of another one.
+    /// Whether there is room for a message, unapplied ones included; if there is, whether it takes the place of another one.
     fn admit(&mut self, message: &Incoming<'_>) -> Result<Result<bool, ApiError>, Missing> {
         if !self.data.refuses_when_full() {
             return Ok(Ok(false));
         }
         let of_subject = match self.data.limits().max_messages_per_subject {
-            Some(_) => self.pending.of_subject(message.subject).count,
+            Some(_) => self.unapplied.of_subject(message.subject).count,
             None => 0,
         };
-        let beside = Beside { messages: self.pending.added(), bytes: self.pending.stored().1, of_subject };
+        let beside =
+            Beside { messages: self.unapplied.added(), bytes: self.unapplied.stored().1, of_subject };
         let size = message_size(message.subject.len(), message.headers.len(), message.payload.len());
         let admitted = self.data.admit(message.subject, size, beside)?;
         let is_replacing = self.data.limits().is_replacing(self.data.index(), beside, message.subject);

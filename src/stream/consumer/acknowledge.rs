@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Consumer;
 use super::effect::{Cause, Effect, Told, Turn};
 use super::limits::DELAYED_MAX;
-use super::pending::{Entry, State};
+use super::outstanding::{Entry, State};
 use super::record::Record;
 use super::rules::{Acknowledgements, micros};
 
@@ -74,7 +74,7 @@ impl Consumer {
     fn tell_sample(&self, turn: &mut Turn<'_>, delivery: DeliveryId) {
         // Every hundred messages have each remainder once, in a mixed order.
         let is_sampled = delivery.sequence.wrapping_mul(37) % 100 < u64::from(self.rules.sampled_percent);
-        let Some(entry) = self.pending.get(delivery.sequence).filter(|_| is_sampled) else { return };
+        let Some(entry) = self.outstanding.get(delivery.sequence).filter(|_| is_sampled) else { return };
         let delivered = entry.deadline.saturating_sub(self.rules.wait_micros(entry.deliveries));
         let after = Duration::from_micros(turn.micros().saturating_sub(delivered));
         turn.effects.push(Effect::Acknowledged { told: entry.told(delivery), after });
@@ -82,7 +82,7 @@ impl Consumer {
 
     fn acknowledge_one(&mut self, turn: &mut Turn<'_>, sequence: u64) {
         // A message that was delivered often enough may be acknowledged late.
-        if self.pending.remove(sequence).is_some() || self.exhausted.remove(&sequence) {
+        if self.outstanding.remove(sequence).is_some() || self.exhausted.remove(&sequence) {
             self.keep(turn, Record::Acknowledged { sequence });
             self.done(turn, sequence);
         }
@@ -90,7 +90,7 @@ impl Consumer {
 
     fn acknowledge_through(&mut self, turn: &mut Turn<'_>, sequence: u64) {
         let mut is_changed = false;
-        while let Some(entry) = self.pending.remove_first_through(sequence) {
+        while let Some(entry) = self.outstanding.remove_first_through(sequence) {
             self.done(turn, entry.sequence);
             is_changed = true;
         }
@@ -106,7 +106,7 @@ impl Consumer {
 
     fn reject(&mut self, turn: &mut Turn<'_>, delivery: DeliveryId, after: Option<Duration>) {
         let sequence = delivery.sequence;
-        let Some(entry) = self.pending.get(sequence).copied() else { return };
+        let Some(entry) = self.outstanding.get(sequence).copied() else { return };
         turn.effects.push(Effect::Rejected(entry.told(delivery)));
         self.give_back(turn, entry, after.map_or(0, micros));
     }
@@ -121,14 +121,14 @@ impl Consumer {
         if after == 0 && entry.state == State::Again {
             return;
         }
-        let may_free_slot = self.pending.delayed() < DELAYED_MAX;
+        let may_free_slot = self.outstanding.delayed() < DELAYED_MAX;
         let state = match after {
             0 => State::Again,
             _ if may_free_slot => State::Delayed,
             _ => State::Out,
         };
         let deadline = turn.micros().saturating_add(after);
-        self.pending.change(sequence, |entry| {
+        self.outstanding.change(sequence, |entry| {
             entry.state = state;
             entry.deadline = deadline;
         });
@@ -138,12 +138,12 @@ impl Consumer {
 
     /// Gives a receiver the time for an acknowledgement anew, also if it was over and nobody else has the message yet.
     fn extend(&mut self, turn: &mut Turn<'_>, sequence: u64) {
-        let Some(entry) = self.pending.get(sequence).copied() else { return };
+        let Some(entry) = self.outstanding.get(sequence).copied() else { return };
         if entry.state == State::Delayed {
             return;
         }
         let deadline = turn.micros().saturating_add(self.rules.wait_micros(entry.deliveries));
-        self.pending.change(sequence, |entry| {
+        self.outstanding.change(sequence, |entry| {
             entry.state = State::Out;
             entry.deadline = deadline;
         });
@@ -151,7 +151,7 @@ impl Consumer {
 
     fn terminate(&mut self, turn: &mut Turn<'_>, delivery: DeliveryId, reason: &[u8]) {
         let sequence = delivery.sequence;
-        let Some(entry) = self.pending.get(sequence).copied() else { return };
+        let Some(entry) = self.outstanding.get(sequence).copied() else { return };
         turn.effects.push(Effect::Terminated { told: entry.told(delivery), reason: reason.into() });
         if self.rules.has_dead_letters {
             self.leave(turn, entry, Cause::Terminated);

@@ -3,7 +3,7 @@
 use super::Consumer;
 use super::effect::{Delivery, Effect, Turn};
 use super::messages::Size;
-use super::pending::{Entry, State};
+use super::outstanding::{Entry, State};
 use super::pin::PinId;
 use super::record::Record;
 use super::status::Status;
@@ -97,7 +97,7 @@ impl Consumer {
     /// Whether [`Consumer::deliver`] may find something to do because messages came: somebody waits and there is something.
     pub fn is_ready(&self) -> bool {
         let has_receiver = self.waiting.len() > 0 || self.line.is_bound();
-        has_receiver && (self.ahead > 0 || self.pending.waiting() > 0 || !self.put_back.is_empty())
+        has_receiver && (self.ahead > 0 || self.outstanding.waiting() > 0 || !self.put_back.is_empty())
     }
 
     fn deliver_next(&mut self, turn: &mut Turn<'_>, run: &mut Run) -> Result<(), Stop> {
@@ -134,7 +134,7 @@ impl Consumer {
 
     /// The message that is next: what is to be delivered again goes first.
     fn candidate(&mut self, turn: &Turn<'_>) -> Result<Candidate, Stop> {
-        if let Some(entry) = self.pending.next_again() {
+        if let Some(entry) = self.outstanding.next_again() {
             let (sequence, deliveries) = (entry.sequence, entry.deliveries.saturating_add(1));
             return Ok(Candidate { sequence, deliveries, is_new: false });
         }
@@ -155,7 +155,7 @@ impl Consumer {
     /// Whether another message may be out.  One that was put off does not count.
     fn has_room(&self) -> bool {
         !self.rules.expects_acknowledgements()
-            || self.pending.len() - self.pending.delayed() < self.rules.pending_max()
+            || self.outstanding.len() - self.outstanding.delayed() < self.rules.outstanding_max()
     }
 
     fn deliver_new(&mut self, turn: &mut Turn<'_>, run: &mut Run, sequence: u64) {
@@ -165,7 +165,7 @@ impl Consumer {
         if self.rules.acknowledgements == Acknowledgements::None {
             return self.note_unsent(sequence);
         }
-        self.pending.add(Entry {
+        self.outstanding.add(Entry {
             sequence,
             consumer: self.delivered,
             deadline: turn.micros().saturating_add(self.rules.wait_micros(1)),
@@ -188,7 +188,7 @@ impl Consumer {
         let Candidate { sequence, deliveries, .. } = candidate;
         self.delivered += 1;
         let deadline = turn.micros().saturating_add(self.rules.wait_micros(deliveries));
-        self.pending.change(sequence, |entry| {
+        self.outstanding.change(sequence, |entry| {
             entry.state = State::Out;
             entry.deadline = deadline;
             entry.deliveries = deliveries;
@@ -210,7 +210,7 @@ impl Consumer {
 
     /// A message did not reach the receiver that it was delivered to, so it counts as not delivered.
     pub fn undelivered(&mut self, sequence: u64) {
-        self.pending.change(sequence, |entry| {
+        self.outstanding.change(sequence, |entry| {
             if entry.state == State::Out {
                 entry.state = State::Again;
                 entry.deliveries -= 1;

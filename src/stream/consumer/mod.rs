@@ -15,8 +15,8 @@ mod deliver;
 pub mod effect;
 pub mod limits;
 pub mod messages;
+mod outstanding;
 mod patience;
-mod pending;
 pub mod pin;
 mod pull;
 mod push;
@@ -42,8 +42,8 @@ pub use self::acknowledge::{Acknowledgement, Confirmation, DeliveryId};
 pub use self::report::Report;
 
 use self::effect::{Effect, Turn};
+use self::outstanding::Outstanding;
 use self::patience::Patience;
-use self::pending::Pending;
 use self::pin::Pin;
 use self::push::Line;
 use self::record::{Leaving, Record};
@@ -64,7 +64,7 @@ pub struct Consumer {
     newest: Option<Newest>,
     /// Where it delivers with the original pauses.
     original: Option<Original>,
-    pending: Pending,
+    outstanding: Outstanding,
     /// Messages that nobody is to acknowledge and that the disk has refused to read, with those that came behind them in their turn.
     put_back: VecDeque<u64>,
     /// Messages that nobody is to acknowledge and that this turn delivers: it is not known yet whether they could be read.
@@ -113,7 +113,7 @@ impl Consumer {
             ahead: 0,
             newest: None,
             original: None,
-            pending: Pending::default(),
+            outstanding: Outstanding::default(),
             put_back: VecDeque::new(),
             unsent: VecDeque::new(),
             passed_over: Vec::new(),
@@ -158,7 +158,7 @@ impl Consumer {
         if sequence > self.position {
             return self.newest.as_ref().is_none_or(|newest| newest.wants(sequence));
         }
-        self.pending.get(sequence).is_some()
+        self.outstanding.get(sequence).is_some()
             || self.exhausted.contains(&sequence)
             || self.is_unsent(sequence)
             || self.leaving.contains_key(&sequence)

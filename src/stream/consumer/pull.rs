@@ -42,7 +42,7 @@ impl Consumer {
     }
 
     fn turnout(&mut self, turn: &Turn<'_>, candidate: Candidate) -> Turnout {
-        let (ahead, out, turns) = (self.ahead, self.pending.len() as u64, self.turns);
+        let (ahead, out, turns) = (self.ahead, self.outstanding.len() as u64, self.turns);
         let held = self.pin.id();
         let priority = self.rules.priority();
         let Some(request) = self.waiting.front() else { return Turnout::Gone };

@@ -99,7 +99,7 @@ pub struct Snapshot {
     /// Up to which sequence it delivers with the original pauses.
     pub original_until: Option<u64>,
     /// The messages without an acknowledgement, in ascending order.
-    pub pending: Vec<PendingMessage>,
+    pub outstanding: Vec<OutstandingMessage>,
     /// The messages that are to be stored as dead letters, in ascending order.
     pub leaving: Vec<Leaving>,
     /// The messages that are delivered no more and stay in the stream, in ascending order.
@@ -108,7 +108,7 @@ pub struct Snapshot {
 
 /// A message without an acknowledgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PendingMessage {
+pub struct OutstandingMessage {
     /// The message.
     pub sequence: u64,
     /// The number of its first delivery.

@@ -3,19 +3,19 @@
 use super::Consumer;
 use super::effect::{Cause, DeadLetter, Effect, Turn};
 use super::limits::EXPIRED_PER_TURN;
-use super::pending::{Entry, State};
+use super::outstanding::{Entry, State};
 use super::record::{Leaving, Record};
 use super::rules::Retention;
 
 impl Consumer {
     /// Marks what is to be delivered again, and ends what was delivered often enough.
-    pub(super) fn expire_pending(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn expire_outstanding(&mut self, turn: &mut Turn<'_>) {
         for _ in 0..EXPIRED_PER_TURN {
-            let Some(entry) = self.pending.expired(turn.micros()) else { return };
+            let Some(entry) = self.outstanding.expired(turn.micros()) else { return };
             if self.rules.is_last_delivery(entry.deliveries) {
                 self.exhaust(turn, entry);
             } else {
-                self.pending.change(entry.sequence, |entry| entry.state = State::Again);
+                self.outstanding.change(entry.sequence, |entry| entry.state = State::Again);
             }
         }
     }
@@ -28,7 +28,7 @@ impl Consumer {
             self.leave(turn, entry, Cause::MaxDeliveries);
             return;
         }
-        self.pending.remove(sequence);
+        self.outstanding.remove(sequence);
         self.set_exhausted(sequence);
         self.keep(turn, Record::Exhausted { sequence });
     }
@@ -44,7 +44,7 @@ impl Consumer {
     pub(super) fn leave(&mut self, turn: &mut Turn<'_>, entry: Entry, cause: Cause) {
         let Entry { sequence, deliveries, .. } = entry;
         let leaving = Leaving { sequence, deliveries, cause };
-        self.pending.remove(sequence);
+        self.outstanding.remove(sequence);
         self.leaving.insert(sequence, leaving);
         self.keep(turn, Record::Leaving(leaving));
         turn.effects.push(Effect::DeadLetter(DeadLetter { sequence, deliveries, cause, is_repeated: false }));

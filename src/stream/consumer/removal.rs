@@ -20,7 +20,7 @@ impl Consumer {
     /// A message was removed from the stream, by a limit or by somebody.  The owner tells each once, but not those that
     /// could not be seen yet.
     pub fn removed(&mut self, sequence: u64, subject: &[u8]) {
-        self.pending.remove(sequence);
+        self.outstanding.remove(sequence);
         self.exhausted.remove(&sequence);
         self.put_back.retain(|put_back| *put_back != sequence);
         self.passed_over.retain(|passed_over| *passed_over != sequence);
@@ -37,7 +37,7 @@ impl Consumer {
             return;
         }
         let messages = turn.messages;
-        self.pending.retain(|sequence| messages.holds(sequence));
+        self.outstanding.retain(|sequence| messages.holds(sequence));
         self.exhausted.retain(|sequence| messages.holds(*sequence));
         self.put_back.retain(|sequence| messages.holds(*sequence));
         self.passed_over.retain(|sequence| messages.holds(*sequence));

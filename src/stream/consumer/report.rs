@@ -37,7 +37,7 @@ pub struct Report {
 impl Consumer {
     /// How often a message was delivered that is not acknowledged; none if it is not out.
     pub fn deliveries(&self, sequence: u64) -> Option<u32> {
-        self.pending.get(sequence).map(|entry| entry.deliveries)
+        self.outstanding.get(sequence).map(|entry| entry.deliveries)
     }
 
     /// Whether it has reached a message.
@@ -47,7 +47,7 @@ impl Consumer {
 
     /// See [`Report`].
     pub fn report(&self) -> Report {
-        let (floor_consumer, floor_stream) = match self.pending.first() {
+        let (floor_consumer, floor_stream) = match self.outstanding.first() {
             Some(first) => (first.consumer - 1, first.sequence - 1),
             None => (self.delivered, self.position),
         };
@@ -59,8 +59,8 @@ impl Consumer {
             delivered_at: self.delivered_at,
             acknowledged_at: self.acknowledged_at,
             pending: self.undelivered_count(),
-            ack_pending: self.pending.len(),
-            redelivered: self.pending.redelivered(),
+            ack_pending: self.outstanding.len(),
+            redelivered: self.outstanding.redelivered(),
             waiting: self.waiting.len(),
             is_bound: self.line.is_bound(),
             pin: self.pin.id(),

@@ -111,7 +111,7 @@ impl Consumer {
     }
 
     fn admit_no_wait(&mut self, turn: &mut Turn<'_>, request: &PullRequest) -> Result<(), Status> {
-        let there = self.ahead + self.pending.waiting() as u64;
+        let there = self.ahead + self.outstanding.waiting() as u64;
         if there == 0 && request.expires.is_none() {
             return Err(Status::of(Kind::NoMessages));
         }

@@ -2,8 +2,8 @@
 
 use super::Consumer;
 use super::effect::{DeadLetter, Effect, Turn};
-use super::pending::{Entry, State};
-use super::record::{PendingMessage, Record, Snapshot};
+use super::outstanding::{Entry, State};
+use super::record::{OutstandingMessage, Record, Snapshot};
 use super::rules::Rules;
 use super::start::{Newest, Original};
 use crate::clock::Now;
@@ -15,7 +15,7 @@ impl Consumer {
             State::Again => now.wall_micros(),
             _ => wall(now, entry.deadline),
         };
-        let pending = self.pending.iter().map(|entry| PendingMessage {
+        let outstanding = self.outstanding.iter().map(|entry| OutstandingMessage {
             sequence: entry.sequence,
             consumer_sequence: entry.consumer,
             deliveries: entry.deliveries,
@@ -28,7 +28,7 @@ impl Consumer {
             delivered,
             newest_until: self.newest.as_ref().map(|newest| newest.until),
             original_until: self.original.as_ref().map(|original| original.until),
-            pending: pending.collect(),
+            outstanding: outstanding.collect(),
             leaving: self.leaving.values().copied().collect(),
             exhausted: self.exhausted.iter().copied().collect(),
         }
@@ -43,8 +43,8 @@ impl Consumer {
         let newest = snapshot.newest_until.map(|until| Newest { sequences: Default::default(), until });
         consumer.newest = newest;
         consumer.original = snapshot.original_until.map(|until| Original { until, before: None });
-        for message in &snapshot.pending {
-            consumer.pending.add(Entry {
+        for message in &snapshot.outstanding {
+            consumer.outstanding.add(Entry {
                 sequence: message.sequence,
                 consumer: message.consumer_sequence,
                 deadline: boot(now, message.due),
@@ -69,7 +69,7 @@ impl Consumer {
             Record::Redelivered { sequence, consumer_sequence, deliveries, at } => {
                 self.delivered = self.delivered.max(consumer_sequence);
                 let deadline = boot(now, at).saturating_add(self.rules.wait_micros(deliveries));
-                self.pending.change(sequence, |entry| {
+                self.outstanding.change(sequence, |entry| {
                     if entry.deliveries < deliveries {
                         *entry = Entry { deliveries, deadline, state: State::Out, ..*entry };
                     }
@@ -77,25 +77,25 @@ impl Consumer {
             }
             Record::Acknowledged { sequence } => self.forget(sequence),
             Record::AcknowledgedThrough { sequence } => {
-                while self.pending.remove_first_through(sequence).is_some() {}
+                while self.outstanding.remove_first_through(sequence).is_some() {}
                 self.exhausted.retain(|exhausted| *exhausted > sequence);
             }
             Record::Rejected { sequence, deliveries, due } => {
                 let deadline = boot(now, due);
                 let state = if deadline > now.micros() { State::Delayed } else { State::Again };
-                self.pending.change(sequence, |entry| {
+                self.outstanding.change(sequence, |entry| {
                     if entry.deliveries == deliveries {
                         *entry = Entry { deadline, state, ..*entry };
                     }
                 });
             }
             Record::Exhausted { sequence } => {
-                if self.pending.remove(sequence).is_some() || !self.rules.expects_acknowledgements() {
+                if self.outstanding.remove(sequence).is_some() || !self.rules.expects_acknowledgements() {
                     self.set_exhausted(sequence);
                 }
             }
             Record::Leaving(leaving) => {
-                let is_out = self.pending.remove(leaving.sequence).is_some();
+                let is_out = self.outstanding.remove(leaving.sequence).is_some();
                 if is_out || self.leaving.contains_key(&leaving.sequence) {
                     self.leaving.insert(leaving.sequence, leaving);
                 }
@@ -136,7 +136,7 @@ impl Consumer {
             return;
         }
         self.replay_passed(sequence, consumer_sequence);
-        self.pending.add(Entry {
+        self.outstanding.add(Entry {
             sequence,
             consumer: consumer_sequence,
             deadline: boot(now, at).saturating_add(self.rules.wait_micros(1)),
@@ -151,7 +151,7 @@ impl Consumer {
     }
 
     fn forget(&mut self, sequence: u64) {
-        self.pending.remove(sequence);
+        self.outstanding.remove(sequence);
         self.exhausted.remove(&sequence);
     }
 }

@@ -194,7 +194,7 @@ impl Default for Rules {
 
 impl Rules {
     /// Messages that may be out without an acknowledgement.
-    pub fn pending_max(&self) -> usize {
+    pub fn outstanding_max(&self) -> usize {
         self.max_ack_pending.unwrap_or(PENDING_MAX).min(PENDING_MAX)
     }
 

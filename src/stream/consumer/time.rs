@@ -10,7 +10,7 @@ impl Consumer {
     /// something to do; none if only others can change anything.  It may come too early, never too late.
     pub fn next_action(&mut self, now: Now) -> Option<u64> {
         let times = [
-            self.pending.next_deadline(),
+            self.outstanding.next_deadline(),
             self.waiting.due(),
             self.line.due(),
             self.pin.until(),
@@ -24,7 +24,7 @@ impl Consumer {
 
     /// Does what is due.
     pub fn act(&mut self, turn: &mut Turn<'_>) {
-        self.expire_pending(turn);
+        self.expire_outstanding(turn);
         if self.waiting.due().is_some_and(|due| due <= turn.micros()) {
             self.look_through(turn);
         }

@@ -45,7 +45,7 @@ impl Consumer {
             self.return_place(turn, unread);
             let sequence = unread.told.delivery.sequence;
             if expects_acknowledgements {
-                self.pending.put_back(sequence);
+                self.outstanding.put_back(sequence);
             } else if turn.messages.holds(sequence) {
                 self.put_back.push_front(sequence);
             }
@@ -72,14 +72,14 @@ impl Consumer {
             turn.effects.push(terminated);
             return;
         }
-        let Some(entry) = self.pending.get(sequence).copied() else { return };
+        let Some(entry) = self.outstanding.get(sequence).copied() else { return };
         match failure {
             Failure::Damage => {
                 turn.effects.push(terminated);
                 if self.rules.has_dead_letters {
                     return self.leave(turn, entry, Cause::Damaged);
                 }
-                self.pending.remove(sequence);
+                self.outstanding.remove(sequence);
                 self.set_exhausted(sequence);
                 self.keep(turn, Record::Exhausted { sequence });
             }

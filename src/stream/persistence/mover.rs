@@ -149,7 +149,7 @@ impl Stream {
             // This thread may be the only one left to apply them, if the server is about to stop.
             self.settle(&mut effects);
             self.hub.fan_out.deliver(&mut effects);
-            let is_applied = self.state.lock().pending.front().is_none_or(|entry| entry.end > cut);
+            let is_applied = self.state.lock().unapplied.front().is_none_or(|entry| entry.end > cut);
             match self.hub.poll_synced(cut, &waker) {
                 Poll::Ready(Err(Lost)) => return Err(io::Error::other("the journal has failed or stalls")),
                 Poll::Ready(Ok(())) if is_applied => return Ok(()),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::super::consumers::Defined;
 use super::super::definition::{ConsumerDefinition, StreamDefinition};
 use super::super::message::StoredMessage;
-use super::super::pending::Change;
 use super::super::record::{LeftRecord, Record};
 use super::super::shared::{Life, State, Stream};
 use super::super::state::{Data, Missing, Storing};
 use super::super::streams::Streams;
+use super::super::unapplied::Change;
 use crate::clock::Now;
 use crate::wait::Position;
 

@@ -17,12 +17,12 @@ use crate::stream::consumers::{Defined, Slot};
 use crate::stream::definition::{ConsumerDefinition, StreamDefinition};
 use crate::stream::index::Index;
 use crate::stream::ingest::{IdMark, KnownId};
-use crate::stream::pending::{Change, Then};
 use crate::stream::record::Record;
 use crate::stream::running::settle_consumer;
 use crate::stream::segment::{self, Damage, FileEntry, FileId, Opened, Segments};
 use crate::stream::shared::{Keeping, State, Stream};
 use crate::stream::state::Data;
+use crate::stream::unapplied::{Change, Then};
 
 /// See the module's text.
 #[derive(Default)]

@@ -72,8 +72,8 @@ impl PersistentStreams {
                 let restoring = RestoringConsumer { name, created, definition, snapshot };
                 self.consumers.insert((stream, consumer), restoring);
             }
-            Record::Pending { stream, consumer, messages } => {
-                self.consumer(stream, consumer)?.pending.extend_from_slice(&messages);
+            Record::Outstanding { stream, consumer, messages } => {
+                self.consumer(stream, consumer)?.outstanding.extend_from_slice(&messages);
             }
             Record::Leaving { stream, consumer, messages } => {
                 self.consumer(stream, consumer)?.leaving.extend_from_slice(&messages);

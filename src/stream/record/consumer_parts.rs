@@ -23,11 +23,12 @@ pub fn consumer_parts<'s>(named: Named<'s>, snapshot: &'s Snapshot) -> impl Iter
     let Named { stream, consumer, name, created, definition } = named;
     let progress = Progress::of(snapshot);
     let first = Record::ConsumerState { stream, consumer, created, name, progress, definition };
-    let pending = snapshot.pending.chunks(ITEMS_MAX);
-    let pending = pending.map(move |part| Record::Pending { stream, consumer, messages: part.into() });
+    let outstanding = snapshot.outstanding.chunks(ITEMS_MAX);
+    let outstanding =
+        outstanding.map(move |part| Record::Outstanding { stream, consumer, messages: part.into() });
     let leaving = snapshot.leaving.chunks(ITEMS_MAX);
     let leaving = leaving.map(move |part| Record::Leaving { stream, consumer, messages: part.into() });
     let exhausted = snapshot.exhausted.chunks(ITEMS_MAX);
     let exhausted = exhausted.map(move |part| Record::Exhausted { stream, consumer, sequences: part.into() });
-    std::iter::once(first).chain(pending).chain(leaving).chain(exhausted)
+    std::iter::once(first).chain(outstanding).chain(leaving).chain(exhausted)
 }

@@ -23,7 +23,7 @@
 //! | 37 lasting | stream, set of sequences |
 //! | 38 ids | stream, ids |
 //! | 39 consumer | stream, consumer, created, name, progress, definition |
-//! | 40 pending, 41 leaving, 42 exhausted | stream, consumer, messages |
+//! | 40 outstanding, 41 leaving, 42 exhausted | stream, consumer, messages |
 //! | 43 next ids | stream, consumer |
 //! | 44 marks | whether the server stopped cleanly |
 //!
@@ -50,7 +50,7 @@ use std::borrow::Cow;
 
 use roaring::RoaringTreemap;
 
-use crate::stream::consumer::record::{Leaving, PendingMessage, Record as Change, Snapshot};
+use crate::stream::consumer::record::{Leaving, OutstandingMessage, Record as Change, Snapshot};
 use crate::stream::ingest::{IdMark, KnownId};
 use crate::stream::message::StoredMessage;
 use crate::stream::segment::FileEntry;
@@ -185,7 +185,7 @@ pub enum Record<'r> {
         definition: &'r [u8],
     },
     /// Snapshot: messages without an acknowledgement, in ascending order.
-    Pending { stream: u64, consumer: u64, messages: Cow<'r, [PendingMessage]> },
+    Outstanding { stream: u64, consumer: u64, messages: Cow<'r, [OutstandingMessage]> },
     /// Snapshot: messages that are to be stored as dead letters, in ascending order.
     Leaving { stream: u64, consumer: u64, messages: Cow<'r, [Leaving]> },
     /// Snapshot: messages that are delivered no more and stay in the stream, in ascending order.

@@ -11,7 +11,7 @@ use super::kind::Kind;
 use super::sets::take_set;
 use super::write::HASH_BYTES;
 use super::{ITEMS_MAX, LeftRecord, Progress, Record, Removal, StreamState};
-use crate::stream::consumer::record::PendingMessage;
+use crate::stream::consumer::record::OutstandingMessage;
 use crate::stream::ingest::{IdMark, KnownId};
 use crate::stream::message::StoredMessage;
 use crate::stream::segment::FileEntry;
@@ -135,8 +135,8 @@ impl<'r> Record<'r> {
                 progress: take_progress(fields)?,
                 definition: fields.rest(),
             },
-            Kind::Pending => {
-                Record::Pending { stream, consumer, messages: take_items(fields, 5, take_pending)? }
+            Kind::Outstanding => {
+                Record::Outstanding { stream, consumer, messages: take_items(fields, 5, take_outstanding)? }
             }
             Kind::Leaving => {
                 Record::Leaving { stream, consumer, messages: take_items(fields, 3, changes::take_leaving)? }
@@ -230,8 +230,8 @@ fn take_id(fields: &mut Fields<'_>) -> Option<KnownId> {
     Some(KnownId { hash: u128::from_le_bytes(hash), sequence: fields.number()? })
 }
 
-fn take_pending(fields: &mut Fields<'_>) -> Option<PendingMessage> {
-    Some(PendingMessage {
+fn take_outstanding(fields: &mut Fields<'_>) -> Option<OutstandingMessage> {
+    Some(OutstandingMessage {
         sequence: fields.number()?,
         consumer_sequence: fields.number()?,
         deliveries: fields.short()?,

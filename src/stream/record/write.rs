@@ -5,7 +5,7 @@ use super::fields::Writer;
 use super::kind::Kind;
 use super::sets::put_set;
 use super::{ITEMS_MAX, LeftRecord, Progress, Record, Removal, StreamState};
-use crate::stream::consumer::record::PendingMessage;
+use crate::stream::consumer::record::OutstandingMessage;
 use crate::stream::ingest::{IdMark, KnownId};
 use crate::stream::message::StoredMessage;
 use crate::stream::segment::FileEntry;
@@ -49,7 +49,7 @@ impl Record<'_> {
             Record::Lasting { .. } => Kind::Lasting,
             Record::Ids { .. } => Kind::Ids,
             Record::ConsumerState { .. } => Kind::ConsumerState,
-            Record::Pending { .. } => Kind::Pending,
+            Record::Outstanding { .. } => Kind::Outstanding,
             Record::Leaving { .. } => Kind::Leaving,
             Record::Exhausted { .. } => Kind::Exhausted,
             Record::NextIds { .. } => Kind::NextIds,
@@ -117,8 +117,8 @@ impl Record<'_> {
                 });
             }
             Record::Ids { stream, ids } => put_items(writer.number(*stream), ids, put_id),
-            Record::Pending { stream, consumer, messages } => {
-                put_items(writer.number(*stream).number(*consumer), messages, put_pending);
+            Record::Outstanding { stream, consumer, messages } => {
+                put_items(writer.number(*stream).number(*consumer), messages, put_outstanding);
             }
             Record::Leaving { stream, consumer, messages } => {
                 put_items(writer.number(*stream).number(*consumer), messages, changes::put_leaving);
@@ -183,8 +183,8 @@ fn put_id(id: &KnownId, writer: &mut Writer<'_>) {
     writer.raw(&id.hash.to_le_bytes()[..HASH_BYTES]).number(id.sequence);
 }
 
-fn put_pending(message: &PendingMessage, writer: &mut Writer<'_>) {
-    let PendingMessage { sequence, consumer_sequence, deliveries, due, is_delayed } = *message;
+fn put_outstanding(message: &OutstandingMessage, writer: &mut Writer<'_>) {
+    let OutstandingMessage { sequence, consumer_sequence, deliveries, due, is_delayed } = *message;
     writer.number(sequence).number(consumer_sequence).number(deliveries.into());
     writer.signed(due).byte(is_delayed.into());
 }

@@ -88,7 +88,7 @@ struct OpenSegment {
     reads: OpenFile,
     contents: Contents,
     /// Records that are not written yet.
-    pending: Vec<u8>,
+    unwritten: Vec<u8>,
     /// Bytes that are written and not synced yet.
     unsynced: usize,
     /// Where the next record begins.
@@ -114,7 +114,7 @@ impl Appender {
         let contents = Contents::of(segment.summary, &segment.marks, directory);
         let file = self.disk.resume(&segment.id().name(), segment.records_end)?;
         let (reads, end) = (segment.file.clone(), segment.records_end);
-        self.open = Some(OpenSegment { file, reads, contents, pending: Vec::new(), unsynced: 0, end });
+        self.open = Some(OpenSegment { file, reads, contents, unwritten: Vec::new(), unsynced: 0, end });
         Ok(())
     }
 
@@ -140,8 +140,8 @@ impl Appender {
         let file = self.disk.create(&id.name())?;
         self.next_number += 1;
         let reads = OpenFile::open(&*self.disk, id)?;
-        let (contents, pending) = (Contents::default(), id.head());
-        Ok(OpenSegment { file, reads, contents, pending, unsynced: 0, end: HEAD })
+        let (contents, unwritten) = (Contents::default(), id.head());
+        Ok(OpenSegment { file, reads, contents, unwritten, unsynced: 0, end: HEAD })
     }
 
     /// Ends the present file, if it has messages.
@@ -153,9 +153,9 @@ impl Appender {
             return Ok(());
         };
         let records_end = open.end;
-        let before = open.pending.len();
-        contents::encode_footer(open.reads.id, records_end, &open.contents, &mut open.pending);
-        let length = records_end + (open.pending.len() - before) as u64;
+        let before = open.unwritten.len();
+        contents::encode_footer(open.reads.id, records_end, &open.contents, &mut open.unwritten);
+        let length = records_end + (open.unwritten.len() - before) as u64;
         open.write()?;
         open.file.sync()?;
         self.sealed.push(Arc::new(Segment::sealed(open.reads, &open.contents, records_end, length)));
@@ -187,21 +187,21 @@ impl OpenSegment {
 
     fn append(&mut self, message: &StoredMessage<'_>) -> Result<(), AppendError> {
         debug_assert!(message.sequence > self.contents.summary.last, "messages come in their order");
-        let Some(length) = record::encode(self.reads.id, self.end, message, &mut self.pending) else {
+        let Some(length) = record::encode(self.reads.id, self.end, message, &mut self.unwritten) else {
             return Err(AppendError::TooLong { sequence: message.sequence });
         };
         self.contents.add(message, self.end, length as u64);
         self.end += length as u64;
-        if self.pending.len() >= WRITE_BYTES {
+        if self.unwritten.len() >= WRITE_BYTES {
             self.write()?;
         }
         Ok(())
     }
 
     fn write(&mut self) -> io::Result<()> {
-        self.file.write(&self.pending)?;
-        self.unsynced += self.pending.len();
-        self.pending.clear();
+        self.file.write(&self.unwritten)?;
+        self.unsynced += self.unwritten.len();
+        self.unwritten.clear();
         if self.unsynced >= SYNC_BYTES {
             self.file.sync()?;
             self.unsynced = 0;

@@ -10,8 +10,8 @@ use crate::stream::consumer::effect::{Effect, UnpinCause};
 use crate::stream::consumers::Defined;
 use crate::stream::definition::ConsumerDefinition;
 use crate::stream::json::Time;
-use crate::stream::pending::Then;
 use crate::stream::shared::{State, Stream, nanoseconds};
+use crate::stream::unapplied::Then;
 
 /// The beginning of most advisories' subjects.
 const ADVISORY: &str = "$JS.EVENT.ADVISORY.";

@@ -8,10 +8,10 @@ use roaring::RoaringTreemap;
 use super::together::Step;
 use crate::clock::Now;
 use crate::delivery::Effects;
-use crate::stream::pending::Then;
 use crate::stream::segment::{ReadError, Segment};
 use crate::stream::shared::{State, Stream, nanoseconds};
 use crate::stream::state::{Missing, Place};
+use crate::stream::unapplied::Then;
 
 /// The most messages that are removed in one turn of a stream; then other streams have theirs.
 pub(super) const EXPIRED_PER_TURN: usize = 4096;
@@ -122,13 +122,13 @@ impl Stream {
         time: i64,
         effects: &mut Effects,
     ) {
-        let pending: std::collections::HashSet<&[u8]> = match marked.is_empty() {
+        let unapplied: std::collections::HashSet<&[u8]> = match marked.is_empty() {
             true => Default::default(),
-            false => state.pending.newest().map(|storing| &*storing.subject).collect(),
+            false => state.unapplied.newest().map(|storing| &*storing.subject).collect(),
         };
         let is_last = |ending: &Ending| {
             let known = state.data.index.subject(&ending.subject);
-            known.is_some_and(|known| known.count == ending.count) && !pending.contains(&*ending.subject)
+            known.is_some_and(|known| known.count == ending.count) && !unapplied.contains(&*ending.subject)
         };
         marked.retain(is_last);
         let limits = state.data.limits();

@@ -15,7 +15,7 @@
 //! | `wall_clock` | what is due when somebody moves the clock |
 //!
 //! Whatever is due is done in [`Stream::advance`], on the thread of the alarm, some of it at a time.  Every removal is a change among
-//! the pending ones, so that a start, which applies the records of the journal in their order, comes to the same state.
+//! the unapplied ones, so that a start, which applies the records of the journal in their order, comes to the same state.
 
 mod advisories;
 mod age;

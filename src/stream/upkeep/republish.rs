@@ -12,9 +12,9 @@ use crate::stream::api::direct;
 use crate::stream::filter::Filter;
 use crate::stream::header_names;
 use crate::stream::message::StoredMessage;
-use crate::stream::pending::Then;
 use crate::stream::shared::{Keeping, State, Stream};
 use crate::stream::state::{Missing, Storing};
+use crate::stream::unapplied::Then;
 
 impl Stream {
     /// Publishes a stored message again, if the stream does that.

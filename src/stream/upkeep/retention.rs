@@ -11,10 +11,10 @@ use roaring::RoaringTreemap;
 use super::together::Step;
 use crate::delivery::Effects;
 use crate::stream::definition::Retention;
-use crate::stream::pending::Then;
 use crate::stream::segment::ReadError;
 use crate::stream::shared::{State, Stream};
 use crate::stream::state::{Gone, Missing, Storing};
+use crate::stream::unapplied::Then;
 
 /// The most messages that are looked at in one turn of a stream; then other streams have theirs.
 pub(super) const LOOKED_AT_PER_TURN: usize = 4096;

@@ -15,9 +15,9 @@ use crate::stream::definition::StreamDefinition;
 use crate::stream::header_names;
 use crate::stream::ingest::{Lifetime, Wishes, raised};
 use crate::stream::message::StoredMessage;
-use crate::stream::pending::Then;
 use crate::stream::reading::ReadError;
 use crate::stream::shared::{State, Stream, nanoseconds};
+use crate::stream::unapplied::Then;
 
 /// The most messages that are published in one turn of a stream; then other streams have theirs.
 pub(super) const PUBLISHED_PER_TURN: usize = 256;

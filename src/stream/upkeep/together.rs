@@ -7,10 +7,10 @@ use roaring::RoaringTreemap;
 use crate::delivery::Effects;
 use crate::journal::{Appended, record_length};
 use crate::stream::message::StoredMessage;
-use crate::stream::pending::{Change, Then};
 use crate::stream::record::{Record, Removal};
 use crate::stream::shared::{Keeping, State, Stream};
 use crate::stream::state::{Kept, Storing};
+use crate::stream::unapplied::{Change, Then};
 use crate::wait::Position;
 
 /// A change that a stream makes by itself.

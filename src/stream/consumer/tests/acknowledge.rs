@@ -125,7 +125,7 @@ fn only_so_many_give_their_slots_back() {
 #[test]
 fn without_a_limit_of_its_own_a_consumer_has_that_of_all() {
     for (max, expected) in [(None, PENDING_MAX), (Some(5), 5), (Some(usize::MAX), PENDING_MAX)] {
-        assert_eq!(Rules { max_ack_pending: max, ..Rules::default() }.pending_max(), expected);
+        assert_eq!(Rules { max_ack_pending: max, ..Rules::default() }.outstanding_max(), expected);
     }
 }
 

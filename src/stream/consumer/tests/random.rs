@@ -155,7 +155,7 @@ impl Twin {
     fn has_room(&self) -> bool {
         let rules = self.rules();
         let slots = self.out.values().filter(|out| !(out.is_delayed && out.due > self.now())).count();
-        rules.acknowledgements == Acknowledgements::None || slots < rules.pending_max()
+        rules.acknowledgements == Acknowledgements::None || slots < rules.outstanding_max()
     }
 
     /// A message that was delivered, some of the time one that is no longer out.
@@ -299,7 +299,7 @@ impl Twin {
         assert_eq!(repeated, self.dead);
         self.bench.effects.retain(|effect| !matches!(effect, Effect::DeadLetter(dead) if dead.is_repeated));
         let now = self.bench.now;
-        for message in self.bench.consumer.snapshot(now).pending {
+        for message in self.bench.consumer.snapshot(now).outstanding {
             let Some(out) = self.out.get_mut(&message.sequence) else { continue };
             let due = now.micros().saturating_add_signed(message.due - now.wall_micros());
             if !out.is_extended {

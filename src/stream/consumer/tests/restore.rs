@@ -63,7 +63,7 @@ fn the_records_make_the_same_consumer_upon_any_snapshot() {
     }
     let records = bench.records.clone();
     let expected = bench.snapshot();
-    assert_eq!(expected.pending.iter().map(|message| message.sequence).collect::<Vec<_>>(), [3, 5, 6]);
+    assert_eq!(expected.outstanding.iter().map(|message| message.sequence).collect::<Vec<_>>(), [3, 5, 6]);
     for snapshot in &snapshots {
         bench.restart(snapshot, &records);
         assert_eq!(bench.snapshot(), expected);

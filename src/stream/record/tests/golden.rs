@@ -43,8 +43,8 @@ fn one_of_each(check: &mut dyn FnMut(Record<'_>)) {
     };
     let progress = Progress { position: 1, delivered: 2, newest_until: None, original_until: Some(3) };
     let file = FileEntry { number: 1, length: 200, is_sealed: true, first: 3, last: 4 };
-    let pending =
-        PendingMessage { sequence: 1, consumer_sequence: 2, deliveries: 3, due: -4, is_delayed: true };
+    let outstanding =
+        OutstandingMessage { sequence: 1, consumer_sequence: 2, deliveries: 3, due: -4, is_delayed: true };
     let id = KnownId { hash: KnownId::HASH_END - 2, sequence: 9 };
     let due = || vec![(5, -1), (6, 64)].into();
     check(Record::Defined { stream, created: -1, seed: [1, 2], definition: b"{}" });
@@ -65,7 +65,7 @@ fn one_of_each(check: &mut dyn FnMut(Record<'_>)) {
     check(Record::Lasting { stream, sequences: sequences() });
     check(Record::Ids { stream, ids: vec![id].into() });
     check(Record::ConsumerState { stream, consumer, created: 1, name: "C", progress, definition: b"{}" });
-    check(Record::Pending { stream, consumer, messages: vec![pending].into() });
+    check(Record::Outstanding { stream, consumer, messages: vec![outstanding].into() });
     check(Record::Leaving { stream, consumer, messages: vec![leaving].into() });
     check(Record::Exhausted { stream, consumer, sequences: vec![7, 8].into() });
     check(Record::NextIds { stream, consumer });

@@ -104,21 +104,21 @@ fn lists_have_a_limit() {
     bytes.push(1);
     assert_eq!(Record::read(&bytes), Err(Unreadable::Malformed(42)));
     // Items that take as much room as they can still leave most of a record free.
-    let longest = PendingMessage {
+    let longest = OutstandingMessage {
         sequence: u64::MAX,
         consumer_sequence: u64::MAX,
         deliveries: u32::MAX,
         due: i64::MIN,
         is_delayed: true,
     };
-    let one = Record::Pending { stream: 1, consumer: 1, messages: vec![longest].into() }.written().len();
+    let one = Record::Outstanding { stream: 1, consumer: 1, messages: vec![longest].into() }.written().len();
     assert!(one * ITEMS_MAX < crate::journal::RECORD_MAX / 2);
 }
 
 #[test]
 fn a_consumer_comes_back_from_its_parts() {
     let mut random = Random::with_seed(33);
-    let pending = |sequence| PendingMessage {
+    let outstanding = |sequence| OutstandingMessage {
         sequence,
         consumer_sequence: sequence + 1,
         deliveries: 2,
@@ -129,7 +129,7 @@ fn a_consumer_comes_back_from_its_parts() {
         let snapshot = Snapshot {
             position: random.draw(),
             newest_until: Some(7),
-            pending: (1..=count).map(pending).collect(),
+            outstanding: (1..=count).map(outstanding).collect(),
             exhausted: (1..=count / 2).collect(),
             ..Snapshot::default()
         };
@@ -140,7 +140,7 @@ fn a_consumer_comes_back_from_its_parts() {
                 Record::ConsumerState { progress, name: "C", created: -5, definition: b"{}", .. } => {
                     restored = progress.snapshot();
                 }
-                Record::Pending { messages, .. } => restored.pending.extend(&*messages),
+                Record::Outstanding { messages, .. } => restored.outstanding.extend(&*messages),
                 Record::Exhausted { sequences, .. } => restored.exhausted.extend(&*sequences),
                 other => panic!("{other:?}"),
             }

@@ -15,7 +15,7 @@ pub(super) struct Owned {
     due: Vec<(u64, i64)>,
     ids: Vec<KnownId>,
     marks: Vec<IdMark>,
-    pending: Vec<PendingMessage>,
+    outstanding: Vec<OutstandingMessage>,
     leaving: Vec<Leaving>,
     sequences: Vec<u64>,
 }
@@ -81,7 +81,7 @@ pub(super) fn random_record(random: &mut Random) -> Owned {
             sequence: number(random),
         }),
         marks: some(random, |random| IdMark { time: signed(random), sequence: number(random) }),
-        pending: some(random, |random| PendingMessage {
+        outstanding: some(random, |random| OutstandingMessage {
             sequence: number(random),
             consumer_sequence: number(random),
             deliveries: number(random) as u32,
@@ -147,8 +147,8 @@ impl Owned {
                 let progress = Progress { position: three, delivered: four, newest_until, original_until };
                 Record::ConsumerState { stream, consumer, created, name, progress, definition }
             }
-            kind::Kind::Pending => {
-                Record::Pending { stream, consumer, messages: Cow::Borrowed(&self.pending) }
+            kind::Kind::Outstanding => {
+                Record::Outstanding { stream, consumer, messages: Cow::Borrowed(&self.outstanding) }
             }
             kind::Kind::Leaving => {
                 Record::Leaving { stream, consumer, messages: Cow::Borrowed(&self.leaving) }

@@ -16,7 +16,7 @@ use crate::wait::{Lost, Position};
 
 /// The most changes of one stream that wait for the disk, and the most bytes of messages among them.  Publishers are slowed down from
 /// half of that on, and refused beyond it, unless the stream is in memory.  All streams together have the bound of the
-/// journal's [`pending_max`](crate::journal::Options::pending_max).
+/// journal's [`outstanding_max`](crate::journal::Options::outstanding_max).
 pub(super) const CHANGES_MAX: usize = 100_000;
 pub(super) const BYTES_MAX: u64 = 64 << 20;
 
@@ -103,7 +103,7 @@ pub(super) struct OfSubject {
 
 /// See the module's text.
 #[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct Unapplied {
     entries: VecDeque<Entry>,
     /// The messages among them, those that take no other's place, and the bytes of all.
     messages: u64,
@@ -115,7 +115,7 @@ pub(super) struct Pending {
     decisive: usize,
 }
 
-impl Pending {
+impl Unapplied {
     /// The messages among them, and their bytes.
     pub(super) fn stored(&self) -> (u64, u64) {
         (self.messages, self.bytes)
@@ -138,7 +138,7 @@ impl Pending {
 
     /// The messages of a subject among them.
     pub(super) fn of_subject(&mut self, subject: &[u8]) -> OfSubject {
-        let Pending { entries, by_subject, .. } = self;
+        let Unapplied { entries, by_subject, .. } = self;
         let by_subject = by_subject.get_or_insert_with(|| {
             let mut noted = HashMap::new();
             entries.iter().for_each(|entry| note(&mut noted, entry));

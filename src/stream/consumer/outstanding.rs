@@ -44,7 +44,7 @@ impl State {
 
 /// See the module's text.
 #[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct Outstanding {
     /// In ascending order of sequence; the first is never gone.
     entries: VecDeque<Entry>,
     deadlines: BinaryHeap<Reverse<(u64, u64)>>,
@@ -56,7 +56,7 @@ pub(super) struct Pending {
     redelivered: usize,
 }
 
-impl Pending {
+impl Outstanding {
     pub(super) fn len(&self) -> usize {
         self.live
     }
@@ -222,7 +222,7 @@ impl Pending {
     /// Drops gaps and what is outdated where that is the majority.
     fn tidy(&mut self) {
         if self.live == 0 && self.entries.capacity() > 2 * SLACK {
-            *self = Pending::default();
+            *self = Outstanding::default();
         }
         if self.entries.len() > 2 * self.live + SLACK {
             self.entries.retain(|entry| entry.state != State::Gone);
@@ -253,55 +253,57 @@ mod tests {
     #[test]
     fn a_million_messages_leave_in_any_order_and_nothing_stays() {
         const MESSAGES: u64 = 1_000_000;
-        let mut pending = Pending::default();
+        let mut outstanding = Outstanding::default();
         for sequence in 1..=MESSAGES {
-            pending.add(out(sequence * 2, sequence));
+            outstanding.add(out(sequence * 2, sequence));
         }
-        assert_eq!(pending.len(), MESSAGES as usize);
+        assert_eq!(outstanding.len(), MESSAGES as usize);
         // A step that shares no divisor with the count visits each message once.
         let visited = (0..MESSAGES).map(|step| (step * 7_919 % MESSAGES + 1) * 2);
         for (left, sequence) in (0..MESSAGES).rev().zip(visited) {
-            assert_eq!(pending.remove(sequence).map(|entry| entry.sequence), Some(sequence));
-            assert_eq!(pending.remove(sequence), None);
-            assert_eq!(pending.len() as u64, left);
+            assert_eq!(outstanding.remove(sequence).map(|entry| entry.sequence), Some(sequence));
+            assert_eq!(outstanding.remove(sequence), None);
+            assert_eq!(outstanding.len() as u64, left);
         }
-        assert_eq!((pending.entries.len(), pending.deadlines.len()), (0, 0));
-        assert!(pending.entries.capacity() <= 2 * SLACK, "its memory goes back");
+        assert_eq!((outstanding.entries.len(), outstanding.deadlines.len()), (0, 0));
+        assert!(outstanding.entries.capacity() <= 2 * SLACK, "its memory goes back");
     }
 
     #[test]
     fn gaps_and_outdated_deadlines_stay_the_minority() {
-        let mut pending = Pending::default();
-        pending.add(out(1, 1));
+        let mut outstanding = Outstanding::default();
+        outstanding.add(out(1, 1));
         for sequence in 2..=10_000 {
-            pending.add(out(sequence, sequence));
-            pending.change(sequence, |entry| entry.deadline += 1);
-            pending.change(sequence, |entry| entry.state = State::Again);
-            pending.remove(sequence);
+            outstanding.add(out(sequence, sequence));
+            outstanding.change(sequence, |entry| entry.deadline += 1);
+            outstanding.change(sequence, |entry| entry.state = State::Again);
+            outstanding.remove(sequence);
         }
-        assert_eq!(pending.len(), 1);
+        assert_eq!(outstanding.len(), 1);
         let most = 2 + SLACK + 2;
         assert!(
-            pending.entries.len() <= most && pending.deadlines.len() <= most && pending.again.len() <= most
+            outstanding.entries.len() <= most
+                && outstanding.deadlines.len() <= most
+                && outstanding.again.len() <= most
         );
-        assert_eq!(pending.first(), Some(&out(1, 1)));
+        assert_eq!(outstanding.first(), Some(&out(1, 1)));
     }
 
     #[test]
     fn states_end_in_the_order_of_their_deadlines() {
-        let mut pending = Pending::default();
+        let mut outstanding = Outstanding::default();
         for (sequence, deadline) in [(1, 30), (2, 10), (3, 20)] {
-            pending.add(out(sequence, deadline));
+            outstanding.add(out(sequence, deadline));
         }
-        pending.change(3, |entry| entry.deadline = 5);
+        outstanding.change(3, |entry| entry.deadline = 5);
         let mut order = Vec::new();
-        while let Some(entry) = pending.expired(25) {
-            pending.change(entry.sequence, |entry| entry.state = State::Again);
+        while let Some(entry) = outstanding.expired(25) {
+            outstanding.change(entry.sequence, |entry| entry.state = State::Again);
             order.push(entry.sequence);
         }
         assert_eq!(order, [3, 2]);
-        assert_eq!(pending.next_deadline(), Some(30));
-        assert_eq!(pending.next_again().map(|entry| entry.sequence), Some(3));
-        assert_eq!((pending.waiting(), pending.delayed(), pending.redelivered()), (2, 0, 0));
+        assert_eq!(outstanding.next_deadline(), Some(30));
+        assert_eq!(outstanding.next_again().map(|entry| entry.sequence), Some(3));
+        assert_eq!((outstanding.waiting(), outstanding.delayed(), outstanding.redelivered()), (2, 0, 0));
     }
 }
