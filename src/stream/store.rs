@@ -111,7 +111,7 @@ struct Made {
 }
 
 impl Made {
-    /// The message is not stored.  That may depend on a unapplied change, of which nobody may learn before the disk has it.
+    /// The message is not stored.  That may depend on an unapplied change, of which nobody may learn before the disk has it.
     fn known(outcome: Outcome, state: &State) -> Decided {
         let end = state.unapplied.end().unwrap_or_default();
         Decided::Made(Made { outcome, end, change: Change::Nothing })

@@ -16,7 +16,7 @@ use crate::wait::{Lost, Position};
 
 /// The most changes of one stream that wait for the disk, and the most bytes of messages among them.  Publishers are slowed down from
 /// half of that on, and refused beyond it, unless the stream is in memory.  All streams together have the bound of the
-/// journal's [`outstanding_max`](crate::journal::Options::outstanding_max).
+/// journal's [`pending_max`](crate::journal::Options::pending_max).
 pub(super) const CHANGES_MAX: usize = 100_000;
 pub(super) const BYTES_MAX: u64 = 64 << 20;
 
