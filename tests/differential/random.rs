@@ -2,7 +2,7 @@
 //!
 //! `QUARTET_SEED=7` plays one sequence, `QUARTET_SEQUENCES=1000` more of them, `QUARTET_LONG=1` a million requests for each type of
 //! value, or the sequences that are asked for, `QUARTET_LONG=1 QUARTET_TYPE=hash` those for one type.  A failure prints its seed and
-//! the sequence as a transcript.
+//! the sequence as a transcript.  Sequences take turns in the protocol and in how their bytes are cut into writes.
 
 use std::time::Duration;
 
@@ -17,12 +17,16 @@ use crate::transcripts::arguments::{encode, quote};
 use crate::transcripts::format::Peer;
 use crate::transcripts::in_process::InProcessTarget;
 use crate::transcripts::reply::Value;
+use crate::transcripts::runner::Way;
 use crate::transcripts::target::{Expected, Received, Target};
 
 /// Sequences played when nobody asks for more.
 const SEQUENCES: u64 = 60;
 
-/// How often a sequence has one of two clients send some requests together.
+/// The clients of a sequence.
+const CLIENTS: [char; 2] = ['a', 'b'];
+
+/// How often a sequence has one of its clients send some requests together.
 const RUNS: usize = 20;
 
 /// How many, in the middle.
@@ -133,18 +137,27 @@ fn play(seed: u64, groups: &[Group], server: &PeerServer) {
     let mut quartet = Target::InProcess(InProcessTarget::starting_at(server.wall_time()));
     times.note_answer();
     let mut redis = server.target();
+    let way = Way::ALL[(seed % 3) as usize];
+    if seed / 3 % 2 == 1 {
+        for target in [&mut quartet, &mut redis] {
+            for client in CLIENTS {
+                target.send(client, &[b"HELLO 3\r\n"]);
+                target.receive(&Expected::from([(client, 1)]));
+            }
+        }
+    }
     let mut said = String::new();
     for _ in 0..RUNS {
-        let client = if random.below(2) == 0 { 'b' } else { 'a' };
+        let client = CLIENTS[random.below(CLIENTS.len())];
         let requests: Vec<_> = (0..1 + random.below(2 * RUN_LENGTH - 1))
             .map(|_| request(commands[random.below(commands.len())], &mut random))
             .filter(|words| !is_refused_by_newer(words))
             .collect();
-        let mut bytes = Vec::new();
-        requests.iter().for_each(|words| encode(words, &mut bytes));
+        let writes = writes(&requests, way);
+        let writes: Vec<&[u8]> = writes.iter().map(Vec::as_slice).collect();
         quartet.advance(times.since_last_run());
         let [ours, theirs] = [&mut quartet, &mut redis].map(|target| {
-            target.send(client, &[&bytes]);
+            target.send(client, &writes);
             let replies = target.receive(&Expected::from([(client, requests.len())])).remove(&client);
             replies.unwrap_or_default()
         });
@@ -155,11 +168,25 @@ fn play(seed: u64, groups: &[Group], server: &PeerServer) {
             let (ours, theirs) = (ours.get(place), theirs.get(place));
             assert!(
                 are_equal(&words[0], ours, theirs, times.slack(&words[0])),
-                "QUARTET_SEED={seed} of {groups:?} makes a difference\n{said}Quartet: {}\nRedis:   {}",
+                "QUARTET_SEED={seed} of {groups:?} makes a difference ({way:?})\n{said}Quartet: {}\nRedis:   {}",
                 written(ours),
                 written(theirs),
             );
         }
+    }
+}
+
+/// The bytes of some requests, cut into writes.
+fn writes(requests: &[Vec<Vec<u8>>], way: Way) -> Vec<Vec<u8>> {
+    let encoded = requests.iter().map(|words| {
+        let mut bytes = Vec::new();
+        encode(words, &mut bytes);
+        bytes
+    });
+    match way {
+        Way::CommandPerWrite => encoded.collect(),
+        Way::Pipelined => vec![encoded.flatten().collect()],
+        Way::BytePerWrite => encoded.flatten().map(|byte| vec![byte]).collect(),
     }
 }
 
@@ -229,14 +256,15 @@ fn are_equal(command: &[u8], ours: Option<&Received>, theirs: Option<&Received>,
     }
 }
 
-/// The same with the strings of each array in their order.
+/// The same with the strings of each array and set in their order.
 fn in_order(value: &Value) -> Value {
-    let Value::Array(items) = value else { return value.clone() };
+    let (Value::Array(items) | Value::Set(items)) = value else { return value.clone() };
+    let is_set = matches!(value, Value::Set(_));
     let mut items: Vec<Value> = items.iter().map(in_order).collect();
     if items.iter().all(|item| matches!(item, Value::Bulk(_))) {
         items.sort_by_key(|item| item.lines());
     }
-    Value::Array(items)
+    if is_set { Value::Set(items) } else { Value::Array(items) }
 }
 
 fn values_are_equal(ours: &Value, theirs: &Value, slack: i64) -> bool {
@@ -245,17 +273,22 @@ fn values_are_equal(ours: &Value, theirs: &Value, slack: i64) -> bool {
         (Value::Integer(ours), Value::Integer(theirs)) if slack > 0 && *theirs >= LEAST_TIME => {
             ours.abs_diff(*theirs) <= slack.unsigned_abs()
         }
-        (Value::Array(ours), Value::Array(theirs)) => {
+        (Value::Array(ours), Value::Array(theirs)) | (Value::Set(ours), Value::Set(theirs)) => {
             ours.len() == theirs.len()
                 && ours.iter().zip(theirs).all(|(ours, theirs)| values_are_equal(ours, theirs, slack))
         }
         // Redis 7.0 writes such a score with an exponent, 7.2 with all its digits.
-        (Value::Bulk(ours), Value::Bulk(theirs)) if ours != theirs => {
-            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
-            number(ours).is_some_and(|ours| ours.abs() > 1e17 && number(theirs) == Some(ours))
+        (Value::Bulk(ours), Value::Bulk(theirs)) if ours != theirs => is_one_large_number(ours, theirs),
+        (Value::Double(ours), Value::Double(theirs)) if ours != theirs => {
+            is_one_large_number(ours.as_bytes(), theirs.as_bytes())
         }
         _ => ours == theirs,
     }
+}
+
+fn is_one_large_number(ours: &[u8], theirs: &[u8]) -> bool {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+    number(ours).is_some_and(|ours| ours.abs() > 1e17 && number(theirs) == Some(ours))
 }
 
 fn written(received: Option<&Received>) -> String {
