@@ -29,6 +29,8 @@ fn a_taken_port_stops_the_start() {
         "",
         "--port",
         "0",
+        "--broker-port",
+        "off",
         "--http-port",
         &port,
         "--maxclients",
