@@ -28,7 +28,7 @@ pub(super) struct Singles<A> {
     answers: PhantomData<fn() -> A>,
 }
 
-/// What is under way over a connection.
+/// The requests on their way over a connection.
 #[derive(Default)]
 struct Conversation {
     /// In their order.
@@ -250,7 +250,7 @@ mod tests {
         let mut scene = Scene::new(None, Bound::Count(100), Some(10_000.0));
         scene.at(250, |singles, stage| singles.begin(stage));
         assert_eq!((scene.asked(0), scene.asked(1)), (vec![10, 11], vec![13]));
-        // All are under way, and what is due then waits for room, from when it was due.
+        // All requests are on their way: one that falls due waits for room, and its time counts from then.
         scene.at(800, |singles, stage| singles.begin(stage));
         assert_eq!((scene.asked(0), scene.asked(1)), (vec![12], vec![14, 15]));
         scene.hear(900, 1, b"+OK\r\n");

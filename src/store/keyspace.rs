@@ -33,7 +33,7 @@ pub struct Keyspace<'s> {
     exclusive: bool,
     released: Released,
     reads: Reads,
-    /// What is kept of keys that are written to, if it is to be.
+    /// What written keys held before, while writes can be undone.
     undo: Option<Undo>,
 }
 
@@ -363,7 +363,7 @@ impl<'s> Keyspace<'s> {
         self.undo.as_ref().is_some_and(|undo| !undo.is_empty())
     }
 
-    /// Whether a key was not removed since it could not be kept: what was done is to be undone.
+    /// Whether a removal failed because its key could not be kept: the caller has to undo its writes.
     pub fn lacks_undo(&self) -> bool {
         self.undo.as_ref().is_some_and(Undo::is_short)
     }
@@ -384,7 +384,7 @@ impl<'s> Keyspace<'s> {
         }
     }
 
-    /// What was done is not undone any more.
+    /// Ends undoing: the writes stay.
     pub fn end_undo(&mut self) {
         for kept in self.undo.take().into_iter().flat_map(Undo::into_kept) {
             if let Before::Entry(entry, _) = kept.before

@@ -159,7 +159,7 @@ fn set_repl(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     if values.len() != 1 {
         return Err(Raised::reply("ERR redis.set_repl() requires two arguments."));
     }
-    // What is no number is none of the flags.
+    // A value that is no number sets no flag.
     match whole(lua, &values[0])?.unwrap_or(0) {
         0..4 => Ok(()),
         _ => Err(Raised::reply(
