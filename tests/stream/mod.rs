@@ -1,5 +1,6 @@
 //! A stream's own files: written, read, cut, damaged, and after a loss of power.
 
+mod chapters;
 mod damage;
 mod files;
 mod idle;
@@ -77,14 +78,35 @@ fn extend(appender: &mut Appender, twin: &mut Twin, count: usize, random: &mut R
     }
 }
 
-/// A disk with a stream of `count` messages in several files, the last of them without a footer.
+/// A disk with a stream of `count` messages in several files, the last of them without a footer.  They were written in several
+/// steps, so there are chapters in the files.
 fn filled(seed: u64, count: usize) -> (Arc<SimulatedDisk>, Segments, Twin) {
     let disk = Arc::new(SimulatedDisk::default());
     let (mut random, mut twin) = (Random::with_seed(seed), Twin::new());
-    let mut appender = Appender::new(Arc::clone(&disk) as Arc<dyn Disk>, STREAM, 1, FILE_BYTES);
-    extend(&mut appender, &mut twin, count, &mut random);
-    let (written, _) = appender.finish().expect("the disk works");
-    (disk, Segments::new(written), twin)
+    let (mut segments, mut number) = (Segments::default(), 1);
+    while twin.len() < count {
+        let step = (1 + random.below(10)).min(count - twin.len());
+        add(&disk, &mut segments, &mut twin, &mut number, step, &mut random);
+    }
+    (disk, segments, twin)
+}
+
+/// Appends random messages, as a snapshot does.
+fn add(
+    disk: &Arc<SimulatedDisk>,
+    segments: &mut Segments,
+    twin: &mut Twin,
+    number: &mut u64,
+    count: usize,
+    random: &mut Random,
+) {
+    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    let mut appender = Appender::new(disk, STREAM, *number, FILE_BYTES);
+    segments.last().into_iter().for_each(|last| appender.resume(last).expect("the disk works"));
+    extend(&mut appender, twin, count, random);
+    let (written, next_number) = appender.finish().expect("the disk works");
+    segments.install(written);
+    *number = next_number;
 }
 
 /// Every message from a sequence on, as a reader comes to them, and whether it came to damage.

@@ -66,6 +66,21 @@ fn a_bad_sector_hides_neither_what_is_before_it_nor_what_is_behind() {
     }
 }
 
+/// The file that is written to last says at its end what is in it.
+#[test]
+fn a_bad_sector_stops_no_start() {
+    let kept = long_messages(20);
+    for bad in [1, 11, 20] {
+        let bad_middle = middle(bad);
+        let mut kept = kept.copy_with(|disk| disk.refuse_reads_of(&[bad_middle.as_bytes()]));
+        assert_eq!(messages(&mut kept), 20);
+        for sequence in 1..=20 {
+            let answer = kept.json("STREAM.MSG.GET.S", &format!(r#"{{"seq":{sequence}}}"#));
+            assert_eq!(answer["error"].is_null(), sequence != bad, "{bad}: {sequence}");
+        }
+    }
+}
+
 /// Each alone would be waited for.
 #[test]
 fn many_bad_sectors_together_hold_a_consumer_no_longer_than_one() {

@@ -415,3 +415,43 @@ fn a_message_that_is_given_up_and_damaged_by_then_is_named() {
     kept.advance();
     assert_eq!(kept.stored("D"), [(1, "dead".to_owned(), String::new())]);
 }
+
+/// A message that was damaged in the file that is written to last, before a start.
+#[test]
+fn a_start_knows_what_is_damaged() {
+    let texts = ["the first one", "the second one", "the third one", "the fourth one"];
+    let subjects = ["s.a", "s.b", "s.a", "s.b"];
+    let mut written = KeptStreams::new();
+    written.create("S", r#""subjects":["s.*"]"#);
+    for (subject, text) in subjects.into_iter().zip(texts) {
+        written.put(subject, &[], text);
+        written.snapshot();
+    }
+    for (bad, text) in (1..).zip(texts) {
+        let mut kept = written.copy_with(|disk| assert_eq!(disk.spoil(text.as_bytes()), 1));
+        let state = kept.json("STREAM.INFO.S", "")["state"].clone();
+        assert_eq!((&state["messages"], &state["num_subjects"]), (&4.into(), &2.into()), "{bad}");
+        let mut get = |wanted: &str| {
+            let got = kept.json("STREAM.MSG.GET.S", wanted);
+            (got["message"]["seq"].as_u64(), got["error"]["code"].as_u64())
+        };
+        for sequence in 1..=4 {
+            let expected = if sequence == bad { (None, Some(500)) } else { (Some(sequence), None) };
+            assert_eq!(get(&format!(r#"{{"seq":{sequence}}}"#)), expected, "{bad}");
+        }
+        for (sequence, subject) in [(3, "s.a"), (4, "s.b")] {
+            let expected = if sequence == bad { (None, Some(500)) } else { (Some(sequence), None) };
+            assert_eq!(get(&format!(r#"{{"last_by_subj":"{subject}"}}"#)), expected, "{bad}");
+        }
+        kept.subscribe("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>");
+        create_consumer(&mut kept, "");
+        let got = next(&mut kept, r#"{"batch":4,"no_wait":true}"#);
+        let sequences: Vec<u64> = got.iter().filter_map(sequence_of).collect();
+        assert_eq!(sequences, (1..=4).filter(|sequence| *sequence != bad).collect::<Vec<_>>());
+        let is_advisory = |got: &&Got| got.subject.starts_with("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED");
+        assert_eq!(got.iter().filter(is_advisory).count(), 1, "{got:?}");
+        // Nobody who has read it before takes it for overwritten.
+        kept.put("s.a", &[("Nats-Expected-Last-Subject-Sequence", "3")], "the fifth one");
+        kept.put("s.b", &[("Nats-Expected-Last-Subject-Sequence", "4")], "the sixth one");
+    }
+}

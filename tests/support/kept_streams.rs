@@ -106,6 +106,17 @@ impl KeptStreams {
         kept
     }
 
+    /// A server that starts on copies of the disks, with something done to that of the streams' own files before.
+    pub(crate) fn copy_with(&self, prepare: impl FnOnce(&SimulatedDisk)) -> KeptStreams {
+        let mut random = Random::with_seed(1);
+        let journal = self.disks.journal.after_power_loss(Survival::Everything, &mut random);
+        let files = self.disks.files.after_power_loss(Survival::Everything, &mut random);
+        prepare(&files);
+        let mut kept = KeptStreams::open(Disks { journal, files }, Arc::clone(&self.clock));
+        kept.advance();
+        kept
+    }
+
     /// Has the messages moved to the streams' own files.
     pub(crate) fn snapshot(&mut self) {
         self.keeper.snapshot();

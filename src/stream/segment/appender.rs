@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::chapter::{self, Chapter};
 use super::contents::{self, Contents};
 use super::file::{FileId, HEAD};
 use super::record;
@@ -87,7 +88,8 @@ struct OpenSegment {
     file: Box<dyn DiskFile>,
     reads: OpenFile,
     contents: Contents,
-    /// Records that are not written yet.
+    chapters: Vec<Chapter>,
+    /// Records and chapters that are not written yet.
     unwritten: Vec<u8>,
     /// Bytes that are written and not synced yet.
     unsynced: usize,
@@ -101,7 +103,7 @@ impl Appender {
         Appender { disk, stream, next_number, size, open: None, sealed: Vec::new() }
     }
 
-    /// Goes on at the end of a segment if it has room, and otherwise begins a new file.
+    /// Goes on at the end of a segment if it has room, and otherwise begins a new file.  One of an earlier version is sealed.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -112,10 +114,12 @@ impl Appender {
             return Ok(());
         };
         let contents = Contents::of(segment.summary, &segment.marks, directory);
-        let file = self.disk.resume(&segment.id().name(), segment.records_end)?;
-        let (reads, end) = (segment.file.clone(), segment.records_end);
-        self.open = Some(OpenSegment { file, reads, contents, unwritten: Vec::new(), unsynced: 0, end });
-        Ok(())
+        let file = self.disk.resume(&segment.id().name(), segment.length)?;
+        let (reads, chapters, end) = (segment.file.clone(), segment.chapters.to_vec(), segment.length);
+        let is_earlier = chapters.is_empty();
+        let (unwritten, unsynced) = (Vec::new(), 0);
+        self.open = Some(OpenSegment { file, reads, contents, chapters, unwritten, unsynced, end });
+        if is_earlier { self.seal() } else { Ok(()) }
     }
 
     /// Adds a message, whose sequence is behind all others of the file.
@@ -140,8 +144,8 @@ impl Appender {
         let file = self.disk.create(&id.name())?;
         self.next_number += 1;
         let reads = OpenFile::open(&*self.disk, id)?;
-        let (contents, unwritten) = (Contents::default(), id.head());
-        Ok(OpenSegment { file, reads, contents, unwritten, unsynced: 0, end: HEAD })
+        let (contents, chapters, unwritten) = (Contents::default(), Vec::new(), id.head());
+        Ok(OpenSegment { file, reads, contents, chapters, unwritten, unsynced: 0, end: HEAD })
     }
 
     /// Ends the present file, if it has messages.
@@ -168,10 +172,14 @@ impl Appender {
     /// # Errors
     /// If the disk refuses.
     pub fn finish(mut self) -> io::Result<(Vec<Arc<Segment>>, u64)> {
+        if !self.open.as_mut().is_none_or(OpenSegment::end_chapter) {
+            self.seal()?;
+        }
         if let Some(mut open) = self.open.take_if(|open| open.contents.summary.messages > 0) {
             open.write()?;
             open.file.sync()?;
-            self.sealed.push(Arc::new(Segment::unsealed(open.reads, open.contents, open.end)));
+            let OpenSegment { reads, contents, chapters, end, .. } = open;
+            self.sealed.push(Arc::new(Segment::unsealed(reads, contents, chapters, end)));
         }
         self.disk.sync_names()?;
         Ok((self.sealed, self.next_number))
@@ -196,6 +204,14 @@ impl OpenSegment {
             self.write()?;
         }
         Ok(())
+    }
+
+    /// Ends what was added with a chapter.  Returns whether there is room for it.
+    fn end_chapter(&mut self) -> bool {
+        let OpenSegment { reads, contents, chapters, unwritten, end, .. } = self;
+        let new_end = chapter::write(reads.id, *end, contents, chapters, unwritten);
+        *end = new_end.unwrap_or(*end);
+        new_end.is_some()
     }
 
     fn write(&mut self) -> io::Result<()> {

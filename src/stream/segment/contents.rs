@@ -103,28 +103,99 @@ impl Contents {
     }
 }
 
-/// Writes the footer that begins at `offset`.
-pub(super) fn encode_footer(id: FileId, offset: u64, contents: &Contents, into: &mut Vec<u8>) {
-    let at = into.len();
-    let Contents { summary, marks, directory, .. } = contents;
+/// What stands at the end of a footer or a chapter that begins at `at`.
+pub(super) struct Trailer {
+    pub(super) id: FileId,
+    pub(super) at: u64,
+    pub(super) magic: [u8; 8],
+}
+
+impl Trailer {
+    /// Ends what stands from `start` on in `into`.
+    pub(super) fn put_behind(&self, start: usize, into: &mut Vec<u8>) {
+        let sum = crc32c::crc32c_append(self.id.checksum_at(self.at), &into[start..]);
+        into.extend_from_slice(&self.at.to_le_bytes());
+        into.extend_from_slice(&sum.to_le_bytes());
+        into.extend_from_slice(&self.magic);
+    }
+
+    /// Whether these bytes end with it, and are as they were written.
+    pub(super) fn is_behind(&self, bytes: &[u8]) -> bool {
+        let Some((bytes, trailer)) = bytes.len().checked_sub(TRAILER).map(|at| bytes.split_at(at)) else {
+            return false;
+        };
+        let sum = crc32c::crc32c_append(self.id.checksum_at(self.at), bytes);
+        sum.to_le_bytes() == trailer[8..12]
+            && self.at.to_le_bytes() == trailer[..8]
+            && self.magic == trailer[12..]
+    }
+
+    /// Where that begins which ends with this trailer, in a file of `length` bytes.
+    pub(super) fn start(magic: [u8; 8], trailer: &[u8], length: u64) -> Option<u64> {
+        let (at, rest) = trailer.split_first_chunk()?;
+        let at = u64::from_le_bytes(*at);
+        (rest.len() == 12 && rest[4..] == magic && (HEAD..length - TRAILER as u64).contains(&at))
+            .then_some(at)
+    }
+}
+
+pub(super) fn put_summary(summary: &Summary, into: &mut Vec<u8>) {
     let Summary { first, last, messages, bytes, first_time, last_time } = *summary;
     for number in [first, last, messages, bytes, first_time as u64, last_time as u64] {
         into.extend_from_slice(&number.to_le_bytes());
     }
-    into.extend_from_slice(&(directory.subjects.len() as u64).to_le_bytes());
-    for (number, row) in directory.subjects.iter().enumerate() {
-        let text = directory.text(number as u32);
-        into.extend_from_slice(&(text.len() as u16).to_le_bytes());
-        into.extend_from_slice(text);
-        for number in [row.count, row.first, row.last, row.bytes] {
-            into.extend_from_slice(&number.to_le_bytes());
-        }
-    }
+}
+
+pub(super) fn take_summary(bytes: &mut &[u8]) -> Option<Summary> {
+    let [first, last, messages, bytes, first_time, last_time] = take_words(bytes)?;
+    let (first_time, last_time) = (first_time as i64, last_time as i64);
+    Some(Summary { first, last, messages, bytes, first_time, last_time })
+}
+
+pub(super) fn put_text(text: &[u8], into: &mut Vec<u8>) {
+    into.extend_from_slice(&(text.len() as u16).to_le_bytes());
+    into.extend_from_slice(text);
+}
+
+pub(super) fn take_text<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let length = usize::from(u16::from_le_bytes(*take(bytes)?));
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(text)
+}
+
+pub(super) fn put_marks(marks: &[Mark], into: &mut Vec<u8>) {
     into.extend_from_slice(&(marks.len() as u64).to_le_bytes());
     for mark in marks {
         into.extend_from_slice(&mark.distance.to_le_bytes());
         into.extend_from_slice(&mark.offset.to_le_bytes());
     }
+}
+
+/// Adds the marks that stand at the start of `bytes`.
+pub(super) fn take_marks(bytes: &mut &[u8], marks: &mut Vec<Mark>) -> Option<()> {
+    let [count] = take_words(bytes)?;
+    marks.reserve(usize::try_from(count).ok()?.min(bytes.len() / 8));
+    for _ in 0..count {
+        let (distance, offset) = (u32::from_le_bytes(*take(bytes)?), u32::from_le_bytes(*take(bytes)?));
+        marks.push(Mark { distance, offset });
+    }
+    Some(())
+}
+
+/// Writes the footer that begins at `offset`.
+pub(super) fn encode_footer(id: FileId, offset: u64, contents: &Contents, into: &mut Vec<u8>) {
+    let at = into.len();
+    let Contents { summary, marks, directory, .. } = contents;
+    put_summary(summary, into);
+    into.extend_from_slice(&(directory.subjects.len() as u64).to_le_bytes());
+    for (number, row) in directory.subjects.iter().enumerate() {
+        put_text(directory.text(number as u32), into);
+        for number in [row.count, row.first, row.last, row.bytes] {
+            into.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+    put_marks(marks, into);
     into.extend_from_slice(&directory.count.to_le_bytes());
     into.extend_from_slice(&(directory.row_marks.len() as u64).to_le_bytes());
     for mark in &directory.row_marks {
@@ -133,49 +204,31 @@ pub(super) fn encode_footer(id: FileId, offset: u64, contents: &Contents, into: 
     }
     into.extend_from_slice(&(directory.rows.len() as u64).to_le_bytes());
     into.extend_from_slice(&directory.rows);
-    let sum = crc32c::crc32c_append(id.checksum_at(offset), &into[at..]);
-    into.extend_from_slice(&offset.to_le_bytes());
-    into.extend_from_slice(&sum.to_le_bytes());
-    into.extend_from_slice(&MAGIC);
+    Trailer { id, at: offset, magic: MAGIC }.put_behind(at, into);
 }
 
 /// Where the footer begins that ends with these bytes, in a file of `length` bytes.
 pub(super) fn footer_start(trailer: &[u8], length: u64) -> Option<u64> {
-    let (offset, rest) = trailer.split_first_chunk()?;
-    let offset = u64::from_le_bytes(*offset);
-    (rest.len() == 12 && rest[4..] == MAGIC && (HEAD..length - TRAILER as u64).contains(&offset))
-        .then_some(offset)
+    Trailer::start(MAGIC, trailer, length)
 }
 
 /// Reads a footer that begins at `offset`, its trailer included.  Only whole footers with the right checksum are read.
 pub(super) fn decode_footer(id: FileId, offset: u64, bytes: &[u8]) -> Option<Contents> {
-    let (footer, trailer) = bytes.split_at_checked(bytes.len().checked_sub(TRAILER)?)?;
-    let sum = crc32c::crc32c_append(id.checksum_at(offset), footer);
-    if sum.to_le_bytes() != trailer[8..12] || offset.to_le_bytes() != trailer[..8] || trailer[12..] != MAGIC {
+    if !(Trailer { id, at: offset, magic: MAGIC }).is_behind(bytes) {
         return None;
     }
-    let mut rest = footer;
-    let [first, last, messages, bytes, first_time, last_time] = take_words(&mut rest)?;
-    let (first_time, last_time) = (first_time as i64, last_time as i64);
-    let summary = Summary { first, last, messages, bytes, first_time, last_time };
-    let mut directory = Directory { last, ..Directory::default() };
+    let mut rest = &bytes[..bytes.len() - TRAILER];
+    let summary = take_summary(&mut rest)?;
+    let mut directory = Directory { last: summary.last, ..Directory::default() };
     let [subjects] = take_words(&mut rest)?;
     for _ in 0..subjects {
-        let length = usize::from(u16::from_le_bytes(*take(&mut rest)?));
-        let (text, behind) = rest.split_at_checked(length)?;
-        rest = behind;
-        directory.texts.extend_from_slice(text);
+        directory.texts.extend_from_slice(take_text(&mut rest)?);
         let text_end = u32::try_from(directory.texts.len()).ok()?;
         let [count, first, last, bytes] = take_words(&mut rest)?;
         directory.subjects.push(SubjectRow { text_end, count, first, last, bytes });
     }
-    let [count] = take_words(&mut rest)?;
-    let mut marks = Vec::with_capacity(usize::try_from(count).ok()?.min(rest.len() / 8));
-    for _ in 0..count {
-        let (distance, offset) =
-            (u32::from_le_bytes(*take(&mut rest)?), u32::from_le_bytes(*take(&mut rest)?));
-        marks.push(Mark { distance, offset });
-    }
+    let mut marks = Vec::new();
+    take_marks(&mut rest, &mut marks)?;
     let [rows, row_marks] = take_words(&mut rest)?;
     directory.count = rows;
     for _ in 0..row_marks {
@@ -193,7 +246,7 @@ fn take<'b, const LENGTH: usize>(bytes: &mut &'b [u8]) -> Option<&'b [u8; LENGTH
     Some(taken)
 }
 
-fn take_words<const COUNT: usize>(bytes: &mut &[u8]) -> Option<[u64; COUNT]> {
+pub(super) fn take_words<const COUNT: usize>(bytes: &mut &[u8]) -> Option<[u64; COUNT]> {
     let mut words = [0; COUNT];
     for word in &mut words {
         *word = u64::from_le_bytes(*take(bytes)?);

@@ -8,10 +8,13 @@ use std::ops::RangeInclusive;
 const MAGIC: [u8; 8] = *b"QUARTETS";
 
 /// The version of the format.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The versions that this server reads.
-const VERSIONS: RangeInclusive<u32> = VERSION..=VERSION;
+const VERSIONS: RangeInclusive<u32> = WITHOUT_CHAPTERS..=VERSION;
+
+/// The version whose files have no chapters.
+const WITHOUT_CHAPTERS: u32 = 1;
 
 /// Bytes before the first record: magic, version, stream, number, checksum.
 pub(super) const HEAD: u64 = 8 + 4 + 8 + 8 + 4;
@@ -63,6 +66,11 @@ impl FileId {
         }
     }
 
+    /// Whether a file with this head, which has no fault, has chapters.
+    pub(super) fn has_chapters(head: &[u8]) -> bool {
+        head[8..12] != WITHOUT_CHAPTERS.to_le_bytes()
+    }
+
     /// What a checksum begins with, so that bytes count in this file and at this place only.
     pub(super) fn checksum_at(self, offset: u64) -> u32 {
         let mut place = [0; 24];
@@ -108,5 +116,7 @@ mod tests {
         assert!(FileId { stream: 2, number: 2 }.fault_of(&id.head()).is_some());
         assert!(id.fault_of(&id.head()[1..]).is_some());
         assert!(id.fault_of(&head(id, VERSION + 1)).is_some());
+        assert_eq!(id.fault_of(&head(id, WITHOUT_CHAPTERS)), None);
+        assert!(FileId::has_chapters(&id.head()) && !FileId::has_chapters(&head(id, WITHOUT_CHAPTERS)));
     }
 }

@@ -2,17 +2,20 @@
 //!
 //! A file holds messages in the order of their sequences.  One thread writes ([`Appender`]) and many read ([`Reader`]), and
 //! none of them holds the stream's lock meanwhile: under it stands only the list of [`Segments`], from which a reader takes
-//! the file that it wants.  A file that is full is sealed with a footer that says what is in it, so that a start need not
-//! read the messages.
+//! the file that it wants.  A file that is full is sealed with a footer that says what is in it.  One that is still written to
+//! says it in chapters, each behind the messages that it is about.  So a start reads no message.
 //!
 //! A snapshot names the files and how much of them counts ([`FileEntry`]).  Whatever else lies there was being written when
 //! the server ended, and [`open()`] and [`remove_others`] take it away.  What counts and is not as it was written is damage:
 //! it is reported with file and place, the messages that it concerns are answered by an error, and all others are read.
+//! Who reads a message finds its damage; a start finds damage in what a file says of itself, and goes through the messages then.
+//! So a damaged message keeps its subject and counts, unless both are damaged.
 //!
 //! A file is removed or written anew as a whole, and only after a snapshot no longer names it.
 
 mod appender;
 mod batch;
+mod chapter;
 mod contents;
 mod directory;
 mod file;

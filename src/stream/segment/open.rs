@@ -1,8 +1,11 @@
-//! Opening a file at a start: by its footer, or by going through its records.
+//! Opening a file at a start: by its footer or its chapters, or by going through its records if these are damaged or, in a file of
+//! an earlier version, missing.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::chapter::{self, Read};
 use super::contents::Contents;
 use super::directory::Directory;
 use super::file::{FileId, HEAD};
@@ -24,7 +27,9 @@ pub fn open(disk: &dyn Disk, stream: u64, entry: &FileEntry) -> io::Result<Opene
         disk.truncate(&id.name(), entry.length)?;
     }
     let mut damages = Vec::new();
-    if let Some(reason) = id.fault_of(&file.read(0, HEAD as usize)?) {
+    let head = file.read(0, HEAD as usize)?;
+    let fault = id.fault_of(&head);
+    if let Some(reason) = fault {
         let (file, after, before) = (file.place.to_string(), entry.first.saturating_sub(1), entry.first);
         damages.push(Damage { file, offset: 0, end: HEAD, reason, after, before });
     }
@@ -35,13 +40,37 @@ pub fn open(disk: &dyn Disk, stream: u64, entry: &FileEntry) -> io::Result<Opene
         segment.is_damaged = !damages.is_empty();
         return Ok(Opened { segment: Arc::new(segment), directory: Arc::new(contents.directory), damages });
     }
+    let mut wrong_chapter = None;
+    if !entry.is_sealed && (fault.is_some() || FileId::has_chapters(&head)) {
+        match chapter::read(&file, entry)? {
+            Ok(Read { contents, chapters }) => {
+                let mut segment = Segment::unsealed(file, contents, chapters, entry.length);
+                segment.is_damaged = !damages.is_empty();
+                return Ok(opened(segment, damages));
+            }
+            Err(place) => wrong_chapter = Some(place),
+        }
+    }
     let (mut contents, records_end) = scan(&file, entry, &mut damages)?;
+    if let Some(Range { start: offset, end }) = wrong_chapter
+        && fault.is_none()
+        && !damages.iter().any(|damage| damage.end > offset)
+    {
+        let (file, after, before) = (file.place.to_string(), entry.last, entry.last + 1);
+        let reason = "the directory of its messages is not as it was written";
+        damages.push(Damage { file, offset, end, reason, after, before });
+    }
     widen(&mut contents, entry);
-    let mut segment = Segment::unsealed(file, contents, records_end);
+    let mut segment = Segment::unsealed(file, contents, Vec::new(), records_end);
     (segment.length, segment.is_sealed, segment.is_damaged) =
         (entry.length, entry.is_sealed, !damages.is_empty());
+    Ok(opened(segment, damages))
+}
+
+/// A file whose directory is in memory.
+fn opened(segment: Segment, damages: Vec<Damage>) -> Opened {
     let directory = segment.directory.clone().unwrap_or_default();
-    Ok(Opened { segment: Arc::new(segment), directory, damages })
+    Opened { segment: Arc::new(segment), directory, damages }
 }
 
 /// The directory of a file whose footer cannot be read any more.

@@ -101,6 +101,20 @@ impl Reader {
         Ok(self.scan.message(offset, length))
     }
 
+    /// The same past damage that concerns no message.
+    ///
+    /// # Errors
+    /// As of the other.
+    pub(super) fn next_of_all(&mut self) -> Result<Option<StoredMessage<'_>>, ReadError> {
+        let next = loop {
+            match self.next_record() {
+                Err(ReadError::Damaged(damage)) if damage.concerns_none() => {}
+                other => break other?,
+            }
+        };
+        Ok(next.and_then(|(offset, length)| self.scan.message(offset, length)))
+    }
+
     /// The place and the length of the next record that is wanted.
     fn next_record(&mut self) -> Result<Option<(u64, usize)>, ReadError> {
         loop {

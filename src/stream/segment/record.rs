@@ -15,6 +15,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::chapter;
 use super::file::FileId;
 use crate::stream::message::StoredMessage;
 
@@ -101,6 +102,8 @@ pub(super) fn length_at(bytes: &[u8]) -> Option<usize> {
 pub(super) enum Found<'b> {
     /// A record of so many bytes, and its message.
     Record(usize, StoredMessage<'b>),
+    /// A chapter of so many bytes, or what is left of one; only its head was looked at.
+    Chapter(usize),
     /// What may be a record of so many bytes, if there are more of them.
     Longer(usize),
     /// No record, and why.
@@ -111,6 +114,13 @@ pub(super) enum Found<'b> {
 pub(super) fn decode(id: FileId, offset: u64, bytes: &[u8]) -> Found<'_> {
     if bytes.len() < LENGTH_MIN {
         return Found::Longer(LENGTH_MIN);
+    }
+    if let Some(length) = chapter::length_at(bytes) {
+        return if chapter::is_head(id, offset, bytes, length) {
+            Found::Chapter(length)
+        } else {
+            Found::Wrong("the head of a chapter is wrong")
+        };
     }
     let word = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
     let length = (word & !HAS_HEADERS) as usize + HEAD;
@@ -151,10 +161,17 @@ fn message_in(record: &[u8], has_headers: bool) -> Option<StoredMessage<'_>> {
     Some(StoredMessage { sequence, time, subject, headers, payload })
 }
 
-/// The length of the record that may begin at the start of `bytes`, by what can be told without its checksum: its sequence is
-/// one of `sequences`, and it has at most `rest` bytes.
+/// The bytes whose checksum tells whether a record or a chapter begins at the start of `bytes`, if one may by what can be told
+/// without it: a record's sequence is one of `sequences`, the last before a chapter is one or the one before them, and there are
+/// at most `rest` bytes.
 pub(super) fn plausible_length(bytes: &[u8], rest: u64, sequences: &RangeInclusive<u64>) -> Option<u64> {
     let (head, _) = bytes.split_first_chunk::<LENGTH_MIN>()?;
+    if let Some(length) = chapter::length_at(head) {
+        let last = chapter::last_before(head)?;
+        let is_plausible =
+            length as u64 <= rest && (sequences.start() - 1..=*sequences.end()).contains(&last);
+        return is_plausible.then_some(chapter::HEAD as u64);
+    }
     let word = u32::from_le_bytes(head[..4].try_into().expect("four bytes"));
     let length = (word & !HAS_HEADERS) as usize;
     let sequence = u64::from_le_bytes(head[8..16].try_into().expect("eight bytes"));

@@ -28,7 +28,7 @@ pub fn rewrite(
     // The file that is being written belongs to other sequences.
     appender.seal().map_err(|error| RewriteError::Append(error.into()))?;
     let mut reader = Reader::new(Arc::clone(segment), 0);
-    while let Some(message) = reader.next_message().map_err(RewriteError::Read)? {
+    while let Some(message) = reader.next_of_all().map_err(RewriteError::Read)? {
         if is_stored(message.sequence) {
             appender.append(&message).map_err(RewriteError::Append)?;
         }

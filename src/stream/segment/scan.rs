@@ -2,10 +2,13 @@
 //!
 //! A record that is wrong says nothing about where the next one begins.  So the next one is searched for byte by byte: a place
 //! counts if all of a record is there, with its checksum over that place, and with a sequence that belongs there.
+//!
+//! Chapters are passed over.  Only their heads are looked at, so damage in one is nothing here.
 
 use std::fmt;
 use std::io;
 
+use super::chapter;
 use super::file::HEAD;
 use super::record::{self, Found, LENGTH_MIN};
 use super::window::{OpenFile, SECTOR, Window};
@@ -40,6 +43,11 @@ impl Damage {
     pub fn concerns(&self, sequence: u64) -> bool {
         self.after < sequence && sequence < self.before
     }
+
+    /// Whether no message can have been there, as where a chapter is damaged.
+    pub(super) fn concerns_none(&self) -> bool {
+        self.before.saturating_sub(self.after) <= 1
+    }
 }
 
 impl fmt::Display for Damage {
@@ -62,6 +70,12 @@ pub(super) enum Step {
     Damage(Damage),
     /// The end of what counts.
     End,
+}
+
+/// What stands at a place.
+enum Thing {
+    Record { length: usize, sequence: u64 },
+    Chapter { length: usize },
 }
 
 /// Goes through the records of a file.
@@ -96,24 +110,29 @@ impl Scan {
 
     /// Whether the next step can be gone without the disk.
     pub(super) fn is_in_memory(&self) -> bool {
-        let bytes = self.window.rest(self.at);
-        self.at >= self.until || record::length_at(bytes).is_some_and(|length| length <= bytes.len())
+        let mut at = self.at;
+        while let Some(length) = chapter::length_at(self.window.rest(at)).filter(|_| at < self.until) {
+            at += length as u64;
+        }
+        let bytes = self.window.rest(at);
+        at >= self.until || record::length_at(bytes).is_some_and(|length| length <= bytes.len())
     }
 
     /// Goes one step.
     pub(super) fn step(&mut self) -> io::Result<Step> {
-        if self.at >= self.until {
-            return Ok(Step::End);
-        }
-        match self.look(self.at)? {
-            Ok((length, sequence)) => {
-                let offset = self.at;
-                self.at += length as u64;
-                self.last_seen = sequence;
-                Ok(Step::Record { offset, length, sequence })
+        while self.at < self.until {
+            match self.look(self.at)? {
+                Ok(Thing::Record { length, sequence }) => {
+                    let offset = self.at;
+                    self.at += length as u64;
+                    self.last_seen = sequence;
+                    return Ok(Step::Record { offset, length, sequence });
+                }
+                Ok(Thing::Chapter { length }) => self.at += length as u64,
+                Err(reason) => return self.pass_damage(reason).map(Step::Damage),
             }
-            Err(reason) => self.pass_damage(reason).map(Step::Damage),
         }
+        Ok(Step::End)
     }
 
     /// The message of the record that the last step has found.
@@ -121,8 +140,8 @@ impl Scan {
         record::message_of(self.window.rest(offset).get(..length)?)
     }
 
-    /// Length and sequence of the record at a place, or what is wrong there.
-    fn look(&mut self, at: u64) -> io::Result<Result<(usize, u64), &'static str>> {
+    /// What stands at a place, or what is wrong there.
+    fn look(&mut self, at: u64) -> io::Result<Result<Thing, &'static str>> {
         const ENDS: &str = "the file ends within a record";
         let (id, until) = (self.file.id, self.until);
         let mut needed = LENGTH_MIN;
@@ -135,7 +154,11 @@ impl Scan {
                 {
                     return Ok(Err("the sequence of a record does not belong there"));
                 }
-                Found::Record(length, message) => return Ok(Ok((length, message.sequence))),
+                Found::Record(length, message) => {
+                    return Ok(Ok(Thing::Record { length, sequence: message.sequence }));
+                }
+                Found::Chapter(length) if at + length as u64 > until => return Ok(Err(ENDS)),
+                Found::Chapter(length) => return Ok(Ok(Thing::Chapter { length })),
                 Found::Wrong(reason) => return Ok(Err(reason)),
                 Found::Longer(length)
                     if at + length as u64 > until || needed == length && bytes.len() < length =>
@@ -185,7 +208,8 @@ impl Scan {
             searched += length;
             self.at = at;
             match self.look(at)? {
-                Ok((_, sequence)) => return Ok(Some(sequence)),
+                Ok(Thing::Record { sequence, .. }) => return Ok(Some(sequence)),
+                Ok(Thing::Chapter { length }) => self.at += length as u64,
                 Err(_) => self.at += 1,
             }
         }

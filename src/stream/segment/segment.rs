@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::chapter::Chapter;
 use super::contents::{self, Contents, Mark, Summary, TRAILER};
 use super::directory::Directory;
 use super::file::{FileId, HEAD};
@@ -33,7 +34,7 @@ pub struct Segment {
     pub(super) file: OpenFile,
     pub(super) summary: Summary,
     pub(super) marks: Arc<[Mark]>,
-    /// Where the records end.
+    /// Where the records end: what is behind them is a footer or a chapter.
     pub(super) records_end: u64,
     /// Where everything ends that counts.
     pub(super) length: u64,
@@ -41,16 +42,25 @@ pub struct Segment {
     pub(super) is_sealed: bool,
     /// What the file's messages are, unless the file says so at its end.
     pub(super) directory: Option<Arc<Directory>>,
-    /// Whether damage was found when the file was scanned; nothing is added to it then.
+    /// The chapters that count, if the file has no footer.  One without any is of an earlier version, or damaged.
+    pub(super) chapters: Box<[Chapter]>,
+    /// Whether damage was found when the file was opened; nothing is added to it then.
     pub(super) is_damaged: bool,
 }
 
 impl Segment {
-    /// A file whose records end at `records_end` and that has no footer.
-    pub(super) fn unsealed(file: OpenFile, mut contents: Contents, records_end: u64) -> Segment {
-        let sealed = Segment::sealed(file, &contents, records_end, records_end);
+    /// A file that has no footer, of which `length` bytes count.
+    pub(super) fn unsealed(
+        file: OpenFile,
+        mut contents: Contents,
+        chapters: Vec<Chapter>,
+        length: u64,
+    ) -> Segment {
+        let records_end = chapters.last().filter(|last| last.end == length).map_or(length, |last| last.at);
+        let sealed = Segment::sealed(file, &contents, records_end, length);
         contents.directory.shrink_to_fit();
-        Segment { is_sealed: false, directory: Some(Arc::new(contents.directory)), ..sealed }
+        let (directory, chapters) = (Some(Arc::new(contents.directory)), chapters.into());
+        Segment { is_sealed: false, directory, chapters, ..sealed }
     }
 
     /// A file that has a footer from `records_end` on.
@@ -63,6 +73,7 @@ impl Segment {
             length,
             is_sealed: true,
             directory: None,
+            chapters: Box::default(),
             is_damaged: false,
         }
     }
@@ -97,7 +108,7 @@ impl Segment {
     /// Bytes of memory that it takes while nobody reads it, the directory of a file without a footer included.
     pub fn memory(&self) -> usize {
         let directory = self.directory.as_ref().map_or(0, |directory| directory.memory());
-        size_of::<Segment>() + self.marks.len() * size_of::<Mark>() + directory
+        size_of::<Segment>() + size_of_val(&*self.marks) + size_of_val(&*self.chapters) + directory
     }
 
     /// What its messages are, if it takes no disk to know: the file is not sealed.
@@ -168,13 +179,13 @@ impl Segment {
         while high - low > 1 {
             let middle = (low + high) / 2;
             let mut reader = Reader::at(Arc::clone(self), self.start_of(Some(middle)));
-            match reader.next_message()? {
+            match reader.next_of_all()? {
                 Some(message) if message.time < time => low = middle,
                 _ => high = middle,
             }
         }
         let mut reader = Reader::at(Arc::clone(self), self.start_of(Some(low)));
-        while let Some(message) = reader.next_message()? {
+        while let Some(message) = reader.next_of_all()? {
             if message.time >= time {
                 return Ok(Some(message.sequence));
             }
