@@ -73,10 +73,17 @@ class Server:
 
 
 def bench(program, server, workload, *words, **options):
-    """The figures of a run of `quartet bench`; an error that the server answers ends the measurement."""
+    """The figures of a run of `quartet bench`; an error that the server answers ends the measurement.
+
+    An option that is True has no value, and one that is None or False is left out.
+    """
     command = [program, "bench", workload, "--json", "--server", f":{server.port}"]
     for name, value in options.items():
-        command += [f"--{name}", str(value)]
+        if value is None or value is False:
+            continue
+        command.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            command.append(str(value))
     done = subprocess.run(command + [str(word) for word in words], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{server.name}: {' '.join(command)}: {done.stdout[-300:]} {done.stderr[-300:]}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures durable streams against other servers that speak NATS' protocol, in one run, and prints what the targets are about.
 
-    cargo build --release --bin quartet --example stream_load
+    cargo build --release --bin quartet
     benches/streams.py quartet='target/release/quartet --broker-port {port} --port off --http-port off --dir {dir}' \\
         default='nats-server -a 127.0.0.1 -p {port} -js -sd {dir}' \\
         always='nats-server -a 127.0.0.1 -p {port} -js -sd {dir} -c {always}'
@@ -26,14 +26,15 @@ import shutil
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-from servers import Server
+from servers import Server, bench
 
 SIZE = 128
+# So many seconds may a server say nothing in a load.
+SILENCE = 60
 CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"lang":"bench","version":"1","protocol":1}\r\n'
 RESTART_STREAMS = 1_000
 RESTART_STREAM_MESSAGES = 100
@@ -89,19 +90,14 @@ class StreamServer(Server):
             if self.cpu_seconds() - cpu < 0.03:
                 return
 
-    def load(self, kind, **facts):
-        """Runs a load.  Returns its figures, with the server's CPU seconds."""
-        work = {"port": self.port, "work": {"kind": kind, **facts}}
-        cpu = self.cpu_seconds()
-        done = subprocess.run([self.program], input=json.dumps(work), capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{self.name}: {kind}: {done.stderr.strip()}")
-        return {**json.loads(done.stdout), "cpu": self.cpu_seconds() - cpu}
+    def load(self, workload, **options):
+        """Runs a load of `quartet bench`.  Returns its figures."""
+        return bench(self.program, self, workload, timeout=SILENCE, **options)
 
-    def publish(self, subject, publishers, in_flight, messages, subjects=1, has_ids=False):
+    def publish(self, subject, publishers, in_flight, messages, subjects=None, has_ids=False):
         return self.load(
-            "publish", subject=subject, subjects=subjects, publishers=publishers, in_flight=in_flight, messages=messages,
-            size=SIZE, has_ids=has_ids,
+            "store", subject=subject, subjects=subjects, connections=publishers, pipeline=in_flight, count=messages, size=SIZE,
+            message_ids=has_ids,
         )
 
     def api(self, subject, body=None):
@@ -147,9 +143,10 @@ class Figures:
         shown = ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
         print(f"{load}: {server.name}: {shown}", file=sys.stderr, flush=True)
 
-    def add_load(self, load, server, messages, figures):
-        waits = {name: figures[name] for name in ("p50_micros", "p99_micros") if name in figures}
-        self.add(load, server, rate=messages / figures["seconds"], cpu=figures["cpu"] / messages * 1e6, **waits)
+    def add_load(self, load, server, figures):
+        latency = figures["latency_ms"] or {}
+        waits = {f"{name}_micros": latency[name] * 1e3 for name in ("p50", "p99") if name in latency}
+        self.add(load, server, rate=figures["operations_per_second"], cpu=figures["server_cpu_micros"], **waits)
 
     def median(self, load, name, figure):
         values = self.rows.get(load, {}).get(name, {}).get(figure)
@@ -165,11 +162,11 @@ def publish(server, figures, scale):
     server.create("A", "a.>", **({"persist_mode": "async"} if server.name == figures.names[0] else {}))
     server.publish("s.warm", 4, 16, 2_000)
     loads = [
-        ("one publisher", "s.one", 1, 1, 3_000, 1),
-        ("64 publishers, one in flight each", "s.many", 64, 1, 40_000, 1),
-        ("four publishers, 64 in flight each", "s.four", 4, 64, 100_000, 1),
-        ("four publishers, not synced", "a.four", 4, 64, 100_000, 1),
-        ("10,000 messages on one subject", "s.same", 4, 64, 10_000, 1),
+        ("one publisher", "s.one", 1, 1, 3_000, None),
+        ("64 publishers, one in flight each", "s.many", 64, 1, 40_000, None),
+        ("four publishers, 64 in flight each", "s.four", 4, 64, 100_000, None),
+        ("four publishers, not synced", "a.four", 4, 64, 100_000, None),
+        ("10,000 messages on one subject", "s.same", 4, 64, 10_000, None),
         ("10,000 messages on 10,000 subjects", "s.each", 4, 64, 10_000, 10_000),
     ]
     for name, subject, publishers, in_flight, most, subjects in loads:
@@ -179,37 +176,22 @@ def publish(server, figures, scale):
             most //= SLOW
         # The short ones last for a message per subject, whatever the scale.
         messages = most if most == 10_000 else max(int(most * scale), publishers * in_flight)
-        figures.add_load(name, server, messages, server.publish(subject, publishers, in_flight, messages, subjects))
-
-
-def reader(number):
-    subject = f"load.deliver.{number}"
-    config = {
-        "deliver_subject": subject, "deliver_policy": "all", "ack_policy": "none", "max_deliver": 1, "mem_storage": True,
-        "num_replicas": 1, "flow_control": True, "idle_heartbeat": 5_000_000_000, "replay_policy": "instant",
-    }
-    request = json.dumps({"stream_name": "R", "config": config})
-    return {"deliver_subject": subject, "request_subject": "$JS.API.CONSUMER.CREATE.R", "request": request}
+        figures.add_load(name, server, server.publish(subject, publishers, in_flight, messages, subjects))
 
 
 def replay(server, figures, scale):
     messages = int(500_000 * scale)
     server.create("R", "r.>")
-    filled = server.publish("r.fill", 4, 256, messages)
-    figures.add_load("four publishers, 256 in flight each", server, messages, filled)
-    for readers in (1, 8):
-        each = messages // (1 if readers == 1 else 4)
-        done = server.load("push", readers=[reader(number) for number in range(readers)], messages=each)
-        figures.add_load(f"push, {readers} consumer{'s' * (readers > 1)}", server, each * readers, done)
-    for name, policy, workers, share in (("pull", "none", 1, 1), ("pull with acknowledgements", "explicit", 1, 2)):
-        consumer = f"pull_{policy}"
-        config = {"durable_name": consumer, "deliver_policy": "all", "ack_policy": policy, "max_ack_pending": 20_000}
-        if policy == "none":
-            del config["max_ack_pending"]
-        server.api(f"CONSUMER.CREATE.R.{consumer}", {"stream_name": "R", "config": config})
-        facts = {"subject": f"$JS.API.CONSUMER.MSG.NEXT.R.{consumer}", "batch": 500, "acknowledges": policy != "none"}
-        done = server.load("pull", workers=workers, messages=messages // share, **facts)
-        figures.add_load(name, server, messages // share, done)
+    figures.add_load("four publishers, 256 in flight each", server, server.publish("r.fill", 4, 256, messages))
+    loads = [
+        # Eight read a part of the stream, which takes long enough.
+        ("push, 1 consumer", 1, dict(push=True)),
+        ("push, 8 consumers", 4, dict(push=True, consumers=8)),
+        ("pull", 1, dict(batch=500)),
+        ("pull with acknowledgements", 2, dict(batch=500, acknowledge=True)),
+    ]
+    for name, part, options in loads:
+        figures.add_load(name, server, server.load("replay", stream="R", count=messages // part, **options))
 
 
 def restart(server, figures, scale):
@@ -352,7 +334,7 @@ def main():
     parser.add_argument("--rounds", type=int, help="of `publish` and `replay`; the others have fewer")
     parser.add_argument("--scale", type=float, default=1.0, help="how many messages, of the usual number")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--load", default="target/release/examples/stream_load", help="the program of the load")
+    parser.add_argument("--bench", default="target/release/quartet", help="the program with the subcommand `bench`")
     parser.add_argument("servers", nargs="+")
     options = parser.parse_args()
     rounds = options.rounds or (3 if options.quick else 7)
@@ -371,7 +353,7 @@ def main():
                     is_skipped |= name == "memory" and definition != options.servers[0]
                     if is_skipped:
                         continue
-                    server = StreamServer(definition.replace("{always}", always), folder, options.load)
+                    server = StreamServer(definition.replace("{always}", always), folder, options.bench)
                     try:
                         loads[name](server, figures, options.scale)
                     finally:

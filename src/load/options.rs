@@ -34,6 +34,9 @@ pub(super) const SIZE_MAX: u64 = 64 * 1024 * 1024;
 /// The longest pause and wait within an operation, in milliseconds.
 pub(super) const MILLIS_MAX: u64 = 3_600_000;
 
+/// The most subjects.
+pub(super) const SUBJECTS_MAX: u64 = 100_000_000;
+
 /// The most rounds of a comparison.
 pub(super) const ROUNDS_MAX: u64 = 1_000;
 
@@ -154,6 +157,37 @@ pub(super) const OPTIONS: &[OptionRow] = &[
     own("batch", "count", "500", "Messages that a consumer asks for at a time"),
     own("acknowledge", "", "", "Acknowledges each message"),
     own("memory", "", "", "Keeps the stream in memory"),
+    own(
+        "async",
+        "",
+        "",
+        "Makes a stream that acknowledges messages before they are synced (its `persist_mode`)",
+    ),
+    own(
+        "subjects",
+        "count",
+        "",
+        "So many subjects have turns; without it each connection has one, or all have that of --subject",
+    ),
+    own(
+        "message-ids",
+        "",
+        "",
+        "Gives each message an id by which a stream knows what it has already (`Nats-Msg-Id`)",
+    ),
+    own(
+        "subject",
+        "text",
+        "",
+        "Stores at this subject, of a stream that is there and stays; with --subjects at this subject, a dot and a number",
+    ),
+    own(
+        "stream",
+        "name",
+        "",
+        "Reads this stream, which is there and stays: all of it, or as many messages as --count says",
+    ),
+    own("keep", "", "", "Leaves the stream `quartet-bench` behind, in place of deleting it"),
 ];
 
 /// The row of an option.

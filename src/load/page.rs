@@ -47,6 +47,9 @@ quartet bench http PUT /cache/__key__ '{"value": "__data__", "ttl": 60}'
 quartet bench get --rate 20000 --time 60                   # open loop
 quartet bench get --pipeline 16 --count 1000000 --compare quartet=:6379,redis=:6380
 quartet bench replay --count 1000000 --server nats.example.com:4222 --user load --password secret
+quartet bench store --count 1000000 --subjects 10000 --message-ids --keep
+quartet bench replay --stream quartet-bench --push --consumers 8
+quartet bench store --subject orders.test --count 100000   # of a stream that is there
 ```
 
 ## Reading the figures
@@ -63,7 +66,9 @@ quartet bench replay --count 1000000 --server nats.example.com:4222 --user load 
   are held and limits that are reached are *refused*, which is no error.
 * **Lost messages.**  Every message that is published must arrive: a server that says nothing for `--timeout` while something is missing,
   or closes a connection, ends the run with an error.
-* **What is left.**  Keys stay, below `--prefix`.  The stream `quartet-bench` is made for `store` and `replay` and deleted afterwards.
+* **What is left.**  Keys stay, below `--prefix`.  The stream `quartet-bench` is made for `store` and `replay` and deleted afterwards; `--keep`
+  leaves it.  A stream that is there, named by `--stream` or by its `--subject`, keeps its definition, the messages it had and those that are
+  stored; the consumers that read it are deleted.
 * **Servers without the commands.**  Where there is no `LOCK.ACQUIRE`, `lock` uses `SET NX PX` and a script; where there is no `CL.THROTTLE`,
   `limit` uses throttlecrab's `THROTTLE` or else a script.  The report says so.
 
@@ -76,7 +81,7 @@ The programs in `benches/` are for the rest.  They need Python, and servers of o
 | `compare.py`, `limits.py` | memory of keys, idle connections and counters; when expired keys are gone | it sends requests and does not look at the server's memory |
 | `locks.py` | locks on disk beside etcd (with `lock` for Quartet's own); memory of leases; the time from a release to the next holder | etcd speaks another protocol; the clients of a hand-off wait for one another |
 | `broker.py` | subscriptions that come and go, readers that stall, ten thousand connections that do nothing | these misbehave, and it does not |
-| `streams.py` | restarts, memory, message ids, ten thousand subjects and streams of other definitions, beside what `store` and `replay` do | it neither starts nor kills servers, and makes one kind of stream |
+| `streams.py` | restarts, memory and consumers with filters, on streams that `store` fills; runs `store` and `replay` in turns | it neither starts nor kills servers |
 | `data_types.py`, `scripts.py` | memory of keys with many parts; many commands and scripts, sent by `command`, each on keys that are filled for it | a run is one command |
 | `stalls.py` | how long one client waits while another handles a large value | the two have to be in step |
 | `instructions.py` | the instructions that an old program and a new one take for a request, to a thousandth | Valgrind counts them |

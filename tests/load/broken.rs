@@ -8,7 +8,7 @@ use crate::support::held_port::HeldPort;
 use crate::support::peers::nats_server;
 use crate::support::process::Server;
 
-use super::{check_refused, perform};
+use super::{ask_api, check_refused, perform};
 
 /// A server that answers each connection with these bytes at each read, so many times, and then closes it or falls silent.
 fn server_that_says(answers: &'static [&'static [u8]], closes: bool) -> SocketAddr {
@@ -132,4 +132,57 @@ fn commands_and_streams_that_are_not_there_end_the_run() {
     let refused =
         perform("replay --time 3", server.broker_address()).expect_err("it reads each message once");
     assert!(refused.starts_with("replay reads each message once"), "{refused}");
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let server = Server::quartet(&["--broker-port", "0", "--dir", "."]);
+    let broker = server.broker_address();
+    for (line, reason) in [
+        ("store --memory --async", "say --memory or --async, not both: nothing in memory is synced"),
+        (
+            "store --subject a --keep",
+            "--subject is of a stream that is there and stays as it is: it goes without --async, --memory and --keep",
+        ),
+        (
+            "store --subject a --async",
+            "--subject is of a stream that is there and stays as it is: it goes without --async, --memory and --keep",
+        ),
+        (
+            "store --subject a.*",
+            "--subject must be words with dots between them, without wildcards, not 'a.*'",
+        ),
+        ("store --subject a.", "--subject must be words with dots between them, without wildcards, not 'a.'"),
+        ("store --subjects 0", "--subjects must be a whole number from 1 to 100000000, not '0'"),
+        ("store --stream a", "store has no --stream; --help says what it has"),
+        ("replay --stream a.b", "--stream must be the name of a stream, not 'a.b'"),
+        (
+            "replay --stream a --keep",
+            "--stream reads a stream that is there and stays as it is: it goes without --size and --keep",
+        ),
+        (
+            "replay --stream a --size 3",
+            "--stream reads a stream that is there and stays as it is: it goes without --size and --keep",
+        ),
+        ("replay --stream a", "SERVER: $JS.API.STREAM.INFO.a: stream not found"),
+    ] {
+        check_refused(line, broker, reason);
+    }
+    check_refused(
+        "store --subject nobody.listens --count 10",
+        broker,
+        "SERVER: nobody answers: no stream has the subject, or no client is subscribed to it",
+    );
+    perform("store --count 7 --keep", broker).expect("there is room");
+    check_refused(
+        "replay --stream quartet-bench --count 8",
+        broker,
+        "SERVER: the stream quartet-bench holds 7 messages, fewer than --count 8",
+    );
+    ask_api(broker, "STREAM.PURGE.quartet-bench", "");
+    check_refused(
+        "replay --stream quartet-bench",
+        broker,
+        "SERVER: the stream quartet-bench holds no messages",
+    );
 }

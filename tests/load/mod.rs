@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::support::broker::BrokerClient;
+
 /// Runs `quartet bench` with the words of `line`, of which the first is the workload.
 fn perform(line: &str, server: SocketAddr) -> Result<(String, bool), String> {
     let (workload, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -44,4 +46,21 @@ fn check_refused(line: &str, server: SocketAddr, reason: &str) {
         Err(found) => assert_eq!(found.replace(&server.to_string(), "SERVER"), reason, "{line}"),
         Ok((text, _)) => panic!("{line} fails, but it printed {text}"),
     }
+}
+
+/// What the API of streams answers.
+#[track_caller]
+fn ask_api(broker: SocketAddr, subject: &str, body: &str) -> Value {
+    let mut client = BrokerClient::quiet(broker);
+    client.write("SUB answer 1\r\n");
+    client.write(format!("PUB $JS.API.{subject} answer {}\r\n{body}\r\n", body.len()));
+    let answer: Value = serde_json::from_slice(&client.delivered().payload).expect("it is JSON");
+    assert!(answer["error"].is_null(), "{subject}: {answer}");
+    answer
+}
+
+/// The state and the definition of a stream.
+#[track_caller]
+fn stream_info(broker: SocketAddr, stream: &str, body: &str) -> Value {
+    ask_api(broker, &format!("STREAM.INFO.{stream}"), body)
 }

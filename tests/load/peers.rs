@@ -31,4 +31,8 @@ fn nats_server_is_driven_as_quartet_is() {
     check_count("replay --count 300 --consumers 2", broker, 600);
     check_count("replay --count 300 --acknowledge", broker, 300);
     check_count("replay --count 300 --push", broker, 300);
+    check_count("store --count 300 --subjects 10 --message-ids --keep", broker, 300);
+    check_count("store --count 100 --subject quartet.bench.stored.one --message-ids", broker, 100);
+    check_count("replay --stream quartet-bench --consumers 2", broker, 800);
+    check_count("replay --stream quartet-bench --push --count 50", broker, 50);
 }

@@ -4,7 +4,7 @@ use crate::support::client::Client;
 use crate::support::process::{Folder, Server, quartet};
 use crate::support::program::run;
 
-use super::{check_count, figures, perform};
+use super::{ask_api, check_count, figures, perform, stream_info};
 
 /// How often a command was called.
 fn calls(client: &mut Client, command: &str) -> u64 {
@@ -188,6 +188,61 @@ fn streams_store_and_replay() {
     check_count("replay --count 300 --acknowledge", broker, 300);
     check_count("replay --count 300 --push --consumers 2 --threads 2", broker, 600);
     assert_eq!(client.figure("streams"), 0);
+}
+
+#[test]
+fn a_stream_stays_if_it_is_kept_and_is_read_again() {
+    let server = Server::quartet(&["--broker-port", "0", "--dir", "."]);
+    let broker = server.broker_address();
+    let mut client = Client::connect(server.address());
+    // Ids of two runs differ, so nothing is taken for a message that is there.
+    let line = "--subjects 100 --message-ids --threads 2 --connections 3";
+    check_count(&format!("store --count 1000 --keep {line}"), broker, 1000);
+    check_count(&format!("store --count 500 --subject quartet.bench.stored {line}"), broker, 500);
+    let state = stream_info(broker, "quartet-bench", r#"{"subjects_filter": ">"}"#)["state"].clone();
+    assert_eq!((&state["messages"], &state["num_subjects"]), (&1500.into(), &100.into()), "{state}");
+    let subjects = state["subjects"].as_object().expect("it was asked for");
+    assert!(subjects.values().all(|count| *count == 15), "{state}");
+    check_count("store --count 10 --pipeline 1 --subject quartet.bench.stored.one", broker, 10);
+    check_count("replay --stream quartet-bench --consumers 2 --batch 100", broker, 3020);
+    check_count("replay --stream quartet-bench --count 300 --acknowledge", broker, 300);
+    // Those who have read their part are pushed on, and the rest does not count.
+    check_count("replay --stream quartet-bench --count 300 --push --consumers 2 --threads 2", broker, 600);
+    let info = stream_info(broker, "quartet-bench", "");
+    assert_eq!(info["state"]["messages"], 1510);
+    assert_eq!(client.figure("streams"), 1);
+    // Consumers that are pulled from are deleted.
+    let names = ask_api(broker, "CONSUMER.LIST.quartet-bench", "");
+    let consumers = names["consumers"].as_array().expect("it is a list");
+    assert!(consumers.iter().all(|consumer| consumer["config"]["deliver_subject"].is_string()), "{names}");
+    check_count("replay --count 20 --keep", broker, 20);
+    assert_eq!(stream_info(broker, "quartet-bench", "")["state"]["messages"], 20);
+    check_count("store --count 20 --async", broker, 20);
+    assert_eq!(client.figure("streams"), 0);
+}
+
+#[test]
+fn a_kept_stream_is_as_it_was_asked_for() {
+    let server = Server::quartet(&["--broker-port", "0", "--dir", "."]);
+    let broker = server.broker_address();
+    for (option, member, value) in [("--async", "persist_mode", "async"), ("--memory", "storage", "memory")] {
+        check_count(&format!("store --count 20 --keep {option}"), broker, 20);
+        assert_eq!(stream_info(broker, "quartet-bench", "")["config"][member], value);
+    }
+}
+
+#[test]
+fn what_is_stored_at_many_streams_is_spread_evenly() {
+    let server = Server::quartet(&["--broker-port", "0", "--dir", "."]);
+    let broker = server.broker_address();
+    for number in 0..3 {
+        let definition = format!(r#"{{"name":"M{number}","subjects":["m.{number}"]}}"#);
+        ask_api(broker, &format!("STREAM.CREATE.M{number}"), &definition);
+    }
+    check_count("store --count 300 --subject m --subjects 3 --threads 2", broker, 300);
+    for number in 0..3 {
+        assert_eq!(stream_info(broker, &format!("M{number}"), "")["state"]["messages"], 100);
+    }
 }
 
 #[test]

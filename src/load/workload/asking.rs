@@ -2,28 +2,51 @@
 
 use memchr::memmem;
 
+use quartet_protocol::resp::number::unsigned_text;
+
 use super::super::message::{Frame, Message, next};
-use super::super::options::{CONNECTIONS_MAX, Options, SIZE_MAX};
+use super::super::options::{CONNECTIONS_MAX, Options, SIZE_MAX, SUBJECTS_MAX};
 use super::super::plan::{Plan, Share};
 use super::super::target::Target;
 use super::super::traffic::{Stage, Traffic};
-use super::stream;
+use super::stream::{self, Keeping};
+
+/// What the headers of a message say before its id and behind it.
+const ID_HEAD: &[u8] = b"NATS/1.0\r\nNats-Msg-Id: ";
+const ID_END: &[u8] = b"\r\n\r\n";
+
+const LINE_END: &[u8] = b"\r\n";
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answerer {
-    /// The stream that stores the messages.
-    Stream {
-        /// Whether it is kept in memory.
-        is_in_memory: bool,
-    },
+    /// A stream that stores the messages.
+    Stream,
     /// A client on a connection of its own for each asking connection.
     Client,
+}
+
+/// The subjects of the messages.
+#[derive(Clone, Debug)]
+enum Subjects {
+    /// Each asker has one: this, and its number.
+    Own(String),
+    /// All askers have this one.
+    One(String),
+    /// So many, which have turns: this, and a number.
+    Turns(String, u64),
 }
 
 /// Connections that ask.
 pub(super) struct Asking {
     answerer: Answerer,
+    subjects: Subjects,
+    /// The stream to be made before; None if it is there.
+    made: Option<Keeping>,
+    /// Whether the stream stays.
+    is_kept: bool,
+    /// What the ids of messages begin with, if they have some.
+    ids: Option<String>,
     connections: usize,
     pipeline: usize,
     size: usize,
@@ -31,9 +54,43 @@ pub(super) struct Asking {
 }
 
 /// Messages that a stream stores.
-pub(super) fn store(options: &Options, _target: &Target) -> Result<Box<dyn Plan>, String> {
-    let answerer = Answerer::Stream { is_in_memory: options.has("memory") };
-    Ok(Box::new(Asking::new(options, answerer)?))
+pub(super) fn store(options: &Options, target: &Target) -> Result<Box<dyn Plan>, String> {
+    let keeping = Keeping { is_in_memory: options.has("memory"), is_unsynced: options.has("async") };
+    if keeping.is_in_memory && keeping.is_unsynced {
+        return Err("say --memory or --async, not both: nothing in memory is synced".to_owned());
+    }
+    let is_there = options.has("subject");
+    if is_there && (options.has("keep") || keeping != Keeping::default()) {
+        return Err("--subject is of a stream that is there and stays as it is: it goes without --async, \
+                    --memory and --keep"
+            .to_owned());
+    }
+    let subject = if is_there { subject(options)? } else { stream::SUBJECT.to_owned() };
+    let subjects = match (options.has("subjects"), is_there) {
+        (true, _) => Subjects::Turns(subject, options.number("subjects", 1..=SUBJECTS_MAX)?),
+        (false, true) => Subjects::One(subject),
+        (false, false) => Subjects::Own(subject),
+    };
+    // A stream forgets ids after a while only, so each run has others.
+    let ids = || format!("{:x}.{:x}.", std::process::id(), target.clock.now().micros());
+    Ok(Box::new(Asking {
+        made: (!is_there).then_some(keeping),
+        is_kept: options.has("keep"),
+        ids: options.has("message-ids").then(ids),
+        ..Asking::new(options, Answerer::Stream, subjects)?
+    }))
+}
+
+/// The subject to store at.
+fn subject(options: &Options) -> Result<String, String> {
+    let text = options.text("subject");
+    let is_word = |word: &str| {
+        !word.is_empty() && !word.contains(|letter: char| "*>".contains(letter) || letter <= ' ')
+    };
+    if text.split('.').all(is_word) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("--subject must be words with dots between them, without wildcards, not '{text}'"))
 }
 
 /// Requests that a client answers.
@@ -44,30 +101,43 @@ pub(super) fn request(options: &Options, _target: &Target) -> Result<Box<dyn Pla
             CONNECTIONS_MAX / 2
         ));
     }
-    Ok(Box::new(Asking::new(options, Answerer::Client)?))
+    let subjects = Subjects::Own(format!("quartet.bench.{}.request", std::process::id()));
+    Ok(Box::new(Asking::new(options, Answerer::Client, subjects)?))
 }
 
 impl Asking {
-    fn new(options: &Options, answerer: Answerer) -> Result<Asking, String> {
+    fn new(options: &Options, answerer: Answerer, subjects: Subjects) -> Result<Asking, String> {
         let (connections, pipeline) = options.crowd()?;
         let size = options.count("size", 0..=SIZE_MAX)?;
-        Ok(Asking { answerer, connections, pipeline, size, run: std::process::id() })
+        let filling = Asking::filling(connections, pipeline, size);
+        Ok(Asking { answerer, subjects, ..filling })
     }
 
     /// What fills a stream that is there.
     pub(super) fn filling(connections: usize, pipeline: usize, size: usize) -> Asking {
-        let answerer = Answerer::Stream { is_in_memory: false };
-        Asking { answerer, connections, pipeline, size, run: std::process::id() }
+        Asking {
+            answerer: Answerer::Stream,
+            subjects: Subjects::Own(stream::SUBJECT.to_owned()),
+            made: None,
+            is_kept: true,
+            ids: None,
+            connections,
+            pipeline,
+            size,
+            run: std::process::id(),
+        }
     }
 
     fn inbox(&self, number: usize) -> String {
         format!("_INBOX.quartet.bench.{}.{number}", self.run)
     }
 
+    /// The subject of an asker, or what all its subjects begin with.
     fn subject(&self, number: usize) -> String {
-        match self.answerer {
-            Answerer::Stream { .. } => format!("{}.{number}", stream::SUBJECT),
-            Answerer::Client => format!("quartet.bench.{}.request.{number}", self.run),
+        match &self.subjects {
+            Subjects::Own(prefix) => format!("{prefix}.{number}"),
+            Subjects::One(subject) => subject.clone(),
+            Subjects::Turns(prefix, _) => format!("{prefix}."),
         }
     }
 }
@@ -82,10 +152,7 @@ impl Plan for Asking {
     }
 
     fn prepare(&self, target: &Target) -> Result<(), String> {
-        match self.answerer {
-            Answerer::Stream { is_in_memory } => stream::create(target, is_in_memory),
-            Answerer::Client => Ok(()),
-        }
+        self.made.map_or(Ok(()), |keeping| stream::create(target, keeping))
     }
 
     fn greeting(&self, connection: usize) -> Vec<u8> {
@@ -98,28 +165,39 @@ impl Plan for Asking {
     fn traffic(&self, share: Share) -> Box<dyn Traffic> {
         let first = share.first / self.group();
         let count = share.count / self.group();
-        let asker = |index: usize| {
-            let (subject, inbox) = (self.subject(first + index), self.inbox(first + index));
-            format!("PUB {subject} {inbox}.").into_bytes()
+        let verb = if self.ids.is_some() { "HPUB" } else { "PUB" };
+        let asker = |index: usize| Asker {
+            subject: format!("{verb} {}", self.subject(first + index)).into_bytes(),
+            inbox: format!(" {}.", self.inbox(first + index)).into_bytes(),
         };
         let idle = (0..self.pipeline).flat_map(|slot| (0..count).map(move |asker| (asker, slot)));
+        let turns = if let Subjects::Turns(_, count) = self.subjects { Some(count) } else { None };
         Box::new(Questions {
             answerer: self.answerer,
             members: self.group(),
             askers: (0..count).map(asker).collect(),
+            turns,
+            ids: self.ids.clone().map(String::into_bytes),
+            index: share.thread as u64,
+            step: share.threads as u64,
             intended: vec![vec![None; self.pipeline]; count],
             idle: idle.rev().collect(),
-            rest: format!(" {}\r\n{}\r\n", self.size, "x".repeat(self.size)).into_bytes(),
+            payload: [&vec![b'x'; self.size][..], LINE_END].concat(),
             unanswered: 0,
         })
     }
 
     fn clean_up(&self, target: &Target) -> Result<(), String> {
-        match self.answerer {
-            Answerer::Stream { .. } => stream::delete(target),
-            Answerer::Client => Ok(()),
-        }
+        if self.made.is_none() || self.is_kept { Ok(()) } else { stream::delete(target) }
     }
+}
+
+/// One who asks.
+struct Asker {
+    /// What each of its questions begins with, up to the subject or its last word.
+    subject: Vec<u8>,
+    /// Where it hears the answers, up to the slot.
+    inbox: Vec<u8>,
 }
 
 /// The questions of one thread.
@@ -127,23 +205,50 @@ struct Questions {
     answerer: Answerer,
     /// How many connections belong to an asker.
     members: usize,
-    /// What each question of an asker begins with.
-    askers: Vec<Vec<u8>>,
+    askers: Vec<Asker>,
+    /// How many subjects have turns.
+    turns: Option<u64>,
+    /// What the ids of messages begin with.
+    ids: Option<Vec<u8>>,
+    /// The number of the next question among those of all threads, and from one of this thread to the next.
+    index: u64,
+    step: u64,
     /// When the question in a slot was meant to be asked, while it is unanswered.
     intended: Vec<Vec<Option<u64>>>,
     /// Slots without a question: the asker and its slot.
     idle: Vec<(usize, usize)>,
-    /// What follows the reply subject: the length and the message.
-    rest: Vec<u8>,
+    /// The message with the end of its line.
+    payload: Vec<u8>,
     unanswered: usize,
 }
 
 impl Questions {
     fn ask(&mut self, asker: usize, slot: usize, intended: u64, stage: &mut Stage<'_>) {
         let output = stage.outputs[asker * self.members].bytes();
-        output.extend_from_slice(&self.askers[asker]);
-        output.extend_from_slice(slot.to_string().as_bytes());
-        output.extend_from_slice(&self.rest);
+        let Asker { subject, inbox } = &self.askers[asker];
+        output.extend_from_slice(subject);
+        if let Some(count) = self.turns {
+            output.extend_from_slice(&unsigned_text(self.index % count));
+        }
+        output.extend_from_slice(inbox);
+        output.extend_from_slice(&unsigned_text(slot as u64));
+        output.push(b' ');
+        let length = (self.payload.len() - LINE_END.len()) as u64;
+        if let Some(beginning) = &self.ids {
+            let index = unsigned_text(self.index);
+            let headers = [ID_HEAD, beginning, &index, ID_END];
+            let headers_length = headers.map(<[u8]>::len).iter().sum::<usize>() as u64;
+            output.extend_from_slice(&unsigned_text(headers_length));
+            output.push(b' ');
+            output.extend_from_slice(&unsigned_text(headers_length + length));
+            output.extend_from_slice(LINE_END);
+            headers.iter().for_each(|part| output.extend_from_slice(part));
+        } else {
+            output.extend_from_slice(&unsigned_text(length));
+            output.extend_from_slice(LINE_END);
+        }
+        output.extend_from_slice(&self.payload);
+        self.index += self.step;
         self.intended[asker][slot] = Some(intended);
         self.unanswered += 1;
     }
@@ -162,9 +267,10 @@ impl Questions {
             stage
                 .tally
                 .failed(b"nobody answers: no stream has the subject, or no client is subscribed to it");
-        } else if matches!(self.answerer, Answerer::Stream { .. }) {
-            let is_stored = memmem::find(message.payload, b"\"seq\":").is_some();
-            if !is_stored || memmem::find(message.payload, b"\"error\"").is_some() {
+        } else if self.answerer == Answerer::Stream {
+            let says = |word: &[u8]| memmem::find(message.payload, word).is_some();
+            // Each message has another id, so none is there already.
+            if !says(b"\"seq\":") || says(b"\"error\"") || says(b"\"duplicate\"") {
                 stage.tally.failed(message.payload);
             }
         }

@@ -8,7 +8,7 @@ use super::super::run::{Terms, drive};
 use super::super::target::Target;
 use super::super::traffic::{Stage, Traffic};
 use super::asking::Asking;
-use super::stream;
+use super::stream::{self, Keeping};
 
 /// Messages in the stream if `--count` is not given.
 const MESSAGES: u64 = 200_000;
@@ -35,6 +35,11 @@ enum Way {
 
 struct Replay {
     way: Way,
+    stream: String,
+    /// Whether the stream is made and filled before, or was there.
+    is_made: bool,
+    /// Whether a stream that was made stays.
+    is_kept: bool,
     consumers: usize,
     messages: u64,
     size: usize,
@@ -42,7 +47,7 @@ struct Replay {
 }
 
 /// Plans it.
-pub(super) fn plan(options: &Options, _target: &Target) -> Result<Box<dyn Plan>, String> {
+pub(super) fn plan(options: &Options, target: &Target) -> Result<Box<dyn Plan>, String> {
     if options.has("time") || options.has("rate") {
         return Err(
             "replay reads each message once, as quickly as it can: say --count, not --time or --rate"
@@ -57,10 +62,47 @@ pub(super) fn plan(options: &Options, _target: &Target) -> Result<Box<dyn Plan>,
     } else {
         Way::Pull { batch: options.number("batch", 1..=BATCH_MAX)?, acknowledges: options.has("acknowledge") }
     };
-    let messages = if options.has("count") { options.number("count", 1..=COUNT_MAX)? } else { MESSAGES };
+    let is_made = !options.has("stream");
+    if !is_made && (options.has("size") || options.has("keep")) {
+        return Err(
+            "--stream reads a stream that is there and stays as it is: it goes without --size and --keep"
+                .to_owned(),
+        );
+    }
+    let stream = if is_made { stream::NAME.to_owned() } else { stream(options)? };
+    let wanted = if options.has("count") { Some(options.number("count", 1..=COUNT_MAX)?) } else { None };
+    let messages = match wanted {
+        wanted if is_made => wanted.unwrap_or(MESSAGES),
+        wanted => held(target, &stream, wanted)?,
+    };
     let consumers = options.count("consumers", 1..=CONNECTIONS_MAX)?;
     let size = options.count("size", 0..=SIZE_MAX)?;
-    Ok(Box::new(Replay { way, consumers, messages, size, run: std::process::id() }))
+    let (is_kept, run) = (options.has("keep"), std::process::id());
+    Ok(Box::new(Replay { way, stream, is_made, is_kept, consumers, messages, size, run }))
+}
+
+/// The name of the stream to read.
+fn stream(options: &Options) -> Result<String, String> {
+    let text = options.text("stream");
+    if text.is_empty() || text.contains(|letter: char| ".*>/\\".contains(letter) || letter <= ' ') {
+        return Err(format!("--stream must be the name of a stream, not '{text}'"));
+    }
+    Ok(text.to_owned())
+}
+
+/// How many messages of a stream that is there are read: as many as are wanted, or all.
+fn held(target: &Target, stream: &str, wanted: Option<u64>) -> Result<u64, String> {
+    let held = stream::messages(target, stream)?;
+    let count = wanted.unwrap_or(held);
+    if count == 0 {
+        return Err(target.fault(&format!("the stream {stream} holds no messages")));
+    }
+    if count > held {
+        return Err(
+            target.fault(&format!("the stream {stream} holds {held} messages, fewer than --count {count}"))
+        );
+    }
+    Ok(count)
 }
 
 impl Replay {
@@ -68,8 +110,22 @@ impl Replay {
         format!("_INBOX.quartet.bench.{}.{number}", self.run)
     }
 
-    fn consumer(number: usize) -> String {
-        format!("bench-{number}")
+    fn consumer(&self, number: usize) -> String {
+        format!("quartet-bench-{}-{number}", self.run)
+    }
+
+    /// Makes the stream, and stores what is read.
+    fn fill(&self, target: &Target) -> Result<(), String> {
+        stream::create(target, Keeping::default())?;
+        let filling = Asking::filling(FILL_CONNECTIONS, FILL_PIPELINE, self.size);
+        let terms = Terms { bound: Bound::Count(self.messages), rate: None, threads: 1, seed: 0 };
+        let filled = drive(target, &filling, terms, &mut |_| {})?;
+        match filled.tally.first_error {
+            Some(error) => {
+                Err(target.fault(&format!("a message could not be stored before the run: {error}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What a reader says first.
@@ -80,8 +136,8 @@ impl Replay {
             "mem_storage": true, "num_replicas": 1, "flow_control": true, "idle_heartbeat": 5_000_000_000_u64,
             "replay_policy": "instant",
         });
-        let request = serde_json::json!({ "stream_name": stream::NAME, "config": config }).to_string();
-        let subject = format!("$JS.API.CONSUMER.CREATE.{}", stream::NAME);
+        let request = serde_json::json!({ "stream_name": self.stream, "config": config }).to_string();
+        let subject = format!("$JS.API.CONSUMER.CREATE.{}", self.stream);
         let answer = ANSWER.escape_ascii();
         format!("PUB {subject} {answer} {}\r\n{request}\r\n", request.len()).into_bytes()
     }
@@ -93,16 +149,12 @@ impl Plan for Replay {
     }
 
     fn prepare(&self, target: &Target) -> Result<(), String> {
-        stream::create(target, false)?;
-        let filling = Asking::filling(FILL_CONNECTIONS, FILL_PIPELINE, self.size);
-        let terms = Terms { bound: Bound::Count(self.messages), rate: None, threads: 1, seed: 0 };
-        let filled = drive(target, &filling, terms, &mut |_| {})?;
-        if let Some(error) = filled.tally.first_error {
-            return Err(target.fault(&format!("a message could not be stored before the run: {error}")));
+        if self.is_made {
+            self.fill(target)?;
         }
         if let Way::Pull { acknowledges, .. } = self.way {
             for number in 0..self.consumers {
-                stream::create_consumer(target, &Replay::consumer(number), acknowledges)?;
+                stream::create_consumer(target, &self.stream, &self.consumer(number), acknowledges)?;
             }
         }
         Ok(())
@@ -122,12 +174,12 @@ impl Plan for Replay {
     fn traffic(&self, share: Share) -> Box<dyn Traffic> {
         let reader = |index: usize| {
             let number = share.first + index;
-            let consumer = Replay::consumer(number);
+            let consumer = self.consumer(number);
             Reader {
                 opening: self.opening(number),
                 ask: format!(
                     "PUB $JS.API.CONSUMER.MSG.NEXT.{}.{consumer} {} ",
-                    stream::NAME,
+                    self.stream,
                     self.inbox(number)
                 ),
                 got: 0,
@@ -144,7 +196,16 @@ impl Plan for Replay {
     }
 
     fn clean_up(&self, target: &Target) -> Result<(), String> {
-        stream::delete(target)
+        if self.is_made && !self.is_kept {
+            return stream::delete(target);
+        }
+        // The server drops consumers that it pushes to as soon as nobody listens.
+        if let Way::Pull { .. } = self.way {
+            for number in 0..self.consumers {
+                stream::delete_consumer(target, &self.stream, &self.consumer(number))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -200,6 +261,10 @@ impl Reading {
                 // The request has ended before all its messages came.
                 Way::Pull { .. } => reader.asked = 0,
             }
+            return Ok(());
+        }
+        if reader.got == self.messages {
+            // What the server pushes on, while others have not read as many.
             return Ok(());
         }
         reader.got += 1;
