@@ -43,6 +43,8 @@ ranks! {
     GATE,
     /// The randomness of an HTTP thread's endpoints, held for a whole visit to the store.
     ENDPOINT_RANDOM,
+    /// Looks at shards that are held for long.
+    LOOKS,
     /// A shard of the store, by its id.
     SHARD,
     /// The right to run a transaction that appends to the journal.

@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "Depends on subcommand.",
     group: Group::Server,
     // OBJECT looks at a key that no key specification names.
-    flags: OPERATOR_NO_SCRIPT.union(Flags::SELF_LOCKING).union(Flags::WALKING),
+    flags: OPERATOR_NO_SCRIPT.union(Flags::SELF_LOCKING),
     handler: Handler::Data(debug),
     ..Command::ROW
 }];
@@ -78,7 +78,7 @@ fn object(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let store = call.keyspace.store();
     let key = store.key(call.arguments.at(2));
     let shard = store.shard_of(call.caller.database, key.hash);
-    let text = call.keyspace.with_shard(shard, |shard, moment| {
+    let text = call.keyspace.visit_shard(shard, |shard, moment| {
         let entry = shard.peek(&key, moment)?;
         let (address, length) = (entry.bytes().as_ptr(), entry.bytes().len());
         let encoding = encoding_of(entry);
@@ -87,7 +87,10 @@ fn object(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             entry.recency(),
         ))
     });
-    call.output.simple(&text.ok_or(Refusal::NO_SUCH_KEY)?);
+    match text {
+        Ok(text) => call.output.simple(&text.ok_or(Refusal::NO_SUCH_KEY)?),
+        Err(reason) => return call.hold_up(reason),
+    }
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub const COMMANDS: &[Command] = &[Command {
             name: "stats",
             summary: "Returns details about memory usage.",
             // Each shard counts its own keys.
-            flags: Flags::SELF_LOCKING.union(Flags::WALKING),
+            flags: Flags::SELF_LOCKING,
             handler: Handler::Data(stats),
             ..ROW
         },

@@ -15,7 +15,9 @@ use crate::delivery::Effects;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::Snapshot;
-use crate::store::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
+use crate::store::{
+    AccessContext, HeldForLong, INLINE_VALUE_MAX, Key, Keyspace, Lifetime, Look, Looked, Shard, ShardId,
+};
 use crate::wait::{Barrier, Ticket};
 
 /// One request while it runs, without its connection, which there may not be.
@@ -96,6 +98,58 @@ impl<'c> Call<'c, '_> {
             Some(hash) if position == usize::from(self.row.command.keys.first) => Key { bytes, hash },
             _ => self.keyspace.store().key(bytes),
         }
+    }
+
+    /// Ends a command that locks shards itself and has met one that is held for long: it has written nothing, and is run again later.
+    ///
+    /// # Errors
+    /// If a script holds it, which may have no end.
+    pub fn hold_up(&mut self, reason: HeldForLong) -> Result<(), Refusal> {
+        match reason {
+            HeldForLong::ByScript => Err(self.services.busy()),
+            HeldForLong::ByCommand { seen } => {
+                self.continuation.flow = Flow::HeldUp { seen };
+                self.services.metrics.thread(self.slot).command(self.row.id).calls.take_back();
+                Ok(())
+            }
+        }
+    }
+
+    /// What a look at a shard finds; none if it is held for long.  Then the command is held up, and the look is its [`Call::left_look`] when it
+    /// is run again.  Nothing may be locked.
+    ///
+    /// # Errors
+    /// If a script holds it that runs for long.
+    pub fn look<T: Send + Sync + 'static>(
+        &mut self,
+        id: ShardId,
+        look: impl FnOnce(&mut Shard, &AccessContext) -> T + Send + 'static,
+    ) -> Result<Option<T>, Refusal> {
+        let looked = self.keyspace.look(id, look);
+        self.found(looked)
+    }
+
+    /// What the look has found that this command left when it was held up, as from [`Call::look`]; none of all if it has left none.
+    ///
+    /// # Errors
+    /// As those of [`Call::look`].
+    pub fn left_look<T: Send + Sync + 'static>(&mut self) -> Option<Result<Option<T>, Refusal>> {
+        let look = self.continuation.so_far.take()?.downcast::<Look<T>>().ok()?;
+        let looked = self.keyspace.finish_look(*look);
+        Some(self.found(looked))
+    }
+
+    fn found<T: Send + Sync + 'static>(&mut self, looked: Looked<T>) -> Result<Option<T>, Refusal> {
+        let reason = match looked {
+            Looked::Found(found) => return Ok(Some(found)),
+            Looked::Held(reason) => reason,
+            Looked::Left(look) => {
+                let reason = look.reason();
+                self.continuation.so_far = Some(Box::new(look));
+                reason
+            }
+        };
+        self.hold_up(reason).map(|()| None)
     }
 
     /// The argument at `position` to be kept without a copy, if it is long and came alone.

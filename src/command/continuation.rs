@@ -1,5 +1,7 @@
 //! How a connection goes on after its commands.
 
+use std::any::Any;
+
 use super::{BlockedCommand, HeldReply};
 use crate::clock::Now;
 use crate::random::Random;
@@ -17,9 +19,16 @@ pub struct Continuation {
     pub began: Option<Now>,
     /// A script has written errors as its reply, and counted them.
     pub has_answered_error: bool,
+    /// What the command has found that is held up, for when it is run again.  The caller keeps it until then.
+    pub so_far: Option<SoFar>,
+    /// How often the command was held up before.
+    pub attempts: u32,
     /// Replies that wait for the disk.
     pub held: Vec<HeldReply>,
 }
+
+/// What a command that is held up has found so far; only that command knows what it is.
+pub type SoFar = Box<dyn Any + Send>;
 
 /// What a command that is run again finds as it was the first time.
 pub struct Restart {
@@ -46,6 +55,15 @@ pub enum Flow {
     },
     /// The whole server stops.
     Shutdown,
+}
+
+impl Continuation {
+    /// No command is held up.
+    #[inline]
+    pub fn end_attempts(&mut self) {
+        self.attempts = 0;
+        self.so_far = None;
+    }
 }
 
 impl Flow {

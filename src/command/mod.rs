@@ -28,7 +28,7 @@ pub use blocked::{Awaited, BlockedCommand, Encoder};
 pub use call::{Call, SessionCall};
 pub use caller::{Caller, CallerState, LongRequest};
 pub use client::{Client, Replies, Transaction};
-pub use continuation::{Continuation, Flow, Restart};
+pub use continuation::{Continuation, Flow, Restart, SoFar};
 pub use database::database_number;
 pub use group::{GROUPS, Group, GroupFacts};
 pub use held::{HeldReply, Promise};
@@ -117,8 +117,6 @@ bitflags::bitflags! {
         const RUNS_SCRIPT = 1 << 23;
         /// May be sent without any key although it can have some.
         const NO_MANDATORY_KEYS = 1 << 24;
-        /// Looks at all shards one after the other, so it meets those that are held for long.
-        const WALKING = 1 << 25;
         /// Changes no data but tells others something, which scripts that may not write may not do either.
         const TELLS_OTHERS = 1 << 26;
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::client::ClientFlags;
 use crate::command::executor::discarded;
-use crate::command::{Command, Flags, Flow, Group, Handler, KeyAccess, Keys, SessionCall, Transaction};
+use crate::command::{Command, Flags, Group, Handler, KeyAccess, Keys, SessionCall, Transaction};
 use crate::refusal::Refusal;
 use crate::store::{HeldForLong, Keyspace};
 
@@ -94,10 +94,8 @@ fn exec(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let watched = transaction.watched_shards(call.keyspace.store()).into_iter().map(|(id, _)| id).collect();
     if let Err(reason) = transaction.queue.lock(&mut call.data, watched) {
         call.client.transaction = Some(transaction);
-        if let HeldForLong::ByCommand { seen } = reason {
-            call.data.continuation.flow = Flow::HeldUp { seen };
-            call.services.metrics.thread(call.slot).command(call.row.id).calls.take_back();
-            return Ok(());
+        if reason != HeldForLong::ByScript {
+            return call.data.hold_up(reason);
         }
         call.client.forget_transaction(call.data.keyspace, &call.data.services.key_waiters);
         return Err(discarded(&call.data.services.busy()));

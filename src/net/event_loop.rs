@@ -259,6 +259,8 @@ impl EventLoop {
         };
         place.leave(self);
         let next = connection.turn(state);
+        // Before anybody else is told that it has let go of something.
+        state.executor.take_looks();
         match place.take() {
             Some(mut this) => {
                 this.end_turn(number, connection, next, state);

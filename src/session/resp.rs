@@ -12,7 +12,7 @@ use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, Req
 
 use crate::client::{SharedClient, Waiting};
 use crate::command::executor::{BATCH_LIMIT, Executor, OUTPUT_MAX};
-use crate::command::{BlockedCommand, Caller, Client, Flow, LongRequest, Replies};
+use crate::command::{BlockedCommand, Caller, Client, Flow, LongRequest, Replies, SoFar};
 use crate::delivery::ROOM;
 
 /// Batches run in a row before other connections of the worker get their turn: some milliseconds' worth.
@@ -58,6 +58,9 @@ pub struct Session {
     /// The first request that is put off needs what another thread's command holds for long: the changes to what is held that
     /// were seen.
     held_up_at: Option<u64>,
+    /// What that request has found so far, and how often it was tried.
+    so_far: Option<SoFar>,
+    attempts: u32,
 }
 
 impl Session {
@@ -77,6 +80,8 @@ impl Session {
             deferred: VecDeque::new(),
             blocked: None,
             held_up_at: None,
+            so_far: None,
+            attempts: 0,
         }
     }
 
@@ -304,6 +309,7 @@ impl Session {
                 self.is_behind = true;
                 return self.bound(Flow::Continue, executor);
             }
+            executor.try_again(std::mem::take(&mut self.attempts), self.so_far.take());
             let flow = executor.run_for(&mut self.caller, &mut self.client, request.as_arguments(), output);
             if flow != Flow::Continue {
                 if flow.is_held_up() {
@@ -420,6 +426,7 @@ impl Session {
     fn note_wait(&mut self, flow: Flow, executor: &mut Executor) {
         if let Flow::HeldUp { seen } = flow {
             self.held_up_at = Some(seen);
+            (self.attempts, self.so_far) = executor.take_attempts();
         }
         if flow == Flow::Wait {
             self.blocked = executor.take_blocked();

@@ -3,7 +3,7 @@
 //! A thread that runs commands enters the [`Gate`] for the length of a batch and locks single shards inside, in the order
 //! of their ids if it needs several.  A thread that holds the gate alone may lock in any order.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
@@ -14,10 +14,13 @@ use super::gate::Gate;
 use super::growth::Growth;
 use super::hash::{KeyHasher, SHARD_BITS, SHARD_COUNT, prefetch};
 use super::long_holds::{HeldForLong, Inquiry, LongHolds, Patience};
+use super::looks::Looks;
 use super::recency::{AccessContext, Duel, LEADER_STEP};
 use super::released::{ReadyKey, Released};
 use super::shard::{Counts, Key, MemoryParts, Shard};
-use super::shard_lock::{self, Holder, Mutex, MutexGuard, Wait};
+use super::shard_cell::ShardCell;
+use super::shard_id::ShardId;
+use super::shard_lock::{self, Holder, MutexGuard, Wait};
 use super::value::ValueType;
 use crate::lock_order::{Held, rank};
 use crate::stand_in;
@@ -26,34 +29,7 @@ use crate::stand_in;
 const EXPIRY_STEP: usize = 2048;
 const EXPIRY_STEP_PER_LOCK: usize = 64;
 
-/// Which shard of which database.  Locks of several shards are taken in this order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct ShardId {
-    database: u32,
-    shard: u32,
-}
-
-/// A shard behind its lock, with figures that can be read without the lock: as of when it was last unlocked.
-#[repr(C, align(64))]
-struct ShardCell {
-    shard: Mutex<Shard>,
-    /// No key of the shard is gone at this time or before; `u64::MAX` if none ever does.
-    next_due: AtomicU64,
-    /// The same of the keys that may be evicted.
-    next_evictable_due: AtomicU64,
-    evictable_keys: AtomicU32,
-    /// Those of them that have a deadline.
-    volatile_keys: AtomicU32,
-}
-
 type Shards = Box<[ShardCell]>;
-
-impl ShardId {
-    /// Its place in the order in which shards are locked.
-    pub fn number(self) -> u64 {
-        u64::from(self.database) << SHARD_BITS | u64::from(self.shard)
-    }
-}
 
 /// All databases.
 pub struct Store {
@@ -70,6 +46,7 @@ pub struct Store {
     pinned_type: &'static str,
     dirty: Arc<DirtySet>,
     duel: Arc<Duel>,
+    looks: Looks,
 }
 
 /// A locked shard.  Unlocking it settles the accounts.
@@ -96,6 +73,7 @@ impl Store {
             pinned_type: "pinned",
             dirty: Arc::default(),
             duel: Arc::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -106,14 +84,7 @@ impl Store {
 
     /// The name of a type of value, as TYPE answers it.
     pub fn type_name(&self, value_type: ValueType) -> &'static str {
-        match value_type {
-            ValueType::String => "string",
-            ValueType::Hash => "hash",
-            ValueType::List => "list",
-            ValueType::Set => "set",
-            ValueType::SortedSet => "zset",
-            ValueType::Pinned => self.pinned_type,
-        }
+        value_type.name(self.pinned_type)
     }
 
     /// Which member of an adaptive eviction policy is in force, and how all of them do.
@@ -166,16 +137,21 @@ impl Store {
     }
 
     /// How many keys that may be evicted a shard had when it was last unlocked, and how many of them in its expiry index.
-    pub(super) fn population(&self, id: ShardId) -> (usize, usize) {
+    pub(super) fn evictable_population(&self, id: ShardId) -> (usize, usize) {
         let Some(shards) = self.databases[id.database as usize].get() else { return (0, 0) };
-        let cell = &shards[id.shard as usize];
-        (cell.evictable_keys.load(Relaxed) as usize, cell.volatile_keys.load(Relaxed) as usize)
+        shards[id.shard as usize].evictable_population()
+    }
+
+    /// How many keys a shard had when it was last unlocked, and how many of them with a deadline.
+    pub fn population(&self, id: ShardId) -> (usize, usize) {
+        let Some(shards) = self.databases[id.database as usize].get() else { return (0, 0) };
+        shards[id.shard as usize].population()
     }
 
     /// A time before which no key of a shard expires that may be evicted, as of when it was last unlocked.
     pub(super) fn next_evictable_due(&self, id: ShardId) -> Deadline {
         let shards = self.databases[id.database as usize].get();
-        shards.map_or(Deadline::MAX, |shards| shards[id.shard as usize].next_evictable_due.load(Relaxed))
+        shards.map_or(Deadline::MAX, |shards| shards[id.shard as usize].next_evictable_due())
     }
 
     /// Locks a shard, however long that takes.
@@ -255,7 +231,7 @@ impl Store {
     }
 
     /// Locks a shard if that is possible at once.
-    fn lock_at_once(&self, id: ShardId) -> Option<ShardGuard<'_>> {
+    pub(super) fn lock_at_once(&self, id: ShardId) -> Option<ShardGuard<'_>> {
         let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
         Some(ShardGuard { id, cell, shard: cell.shard.try_lock()?, _held: held })
     }
@@ -263,6 +239,17 @@ impl Store {
     /// What scripts that run for long hold.
     pub fn holds(&self) -> &Arc<LongHolds> {
         self.gate.holds()
+    }
+
+    /// Looks at shards that are held for long, left by those who wait.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
+    }
+
+    /// Whether [`Keyspace::take_looks`](super::Keyspace::take_looks) may find one.
+    #[inline]
+    pub fn has_looks(&self) -> bool {
+        self.looks.are_left()
     }
 
     /// Brings the lock and the bucket of a key closer.
@@ -343,10 +330,16 @@ impl Store {
         self.dirty.mark_all();
     }
 
-    /// The counts of all shards of all databases.
+    /// The counts of all shards of all databases; those of a shard that is held for long as somebody asked for them before.
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
-        self.visit_each(|shard| sum.add(&shard.counts));
+        for id in self.ids() {
+            let cell = self.cell(id);
+            if let Ok(guard) = self.lock_unless_held(id, Patience::Nobody) {
+                cell.show_counts(&guard.shard);
+            }
+            sum.add(&cell.counts());
+        }
         sum
     }
 
@@ -359,32 +352,41 @@ impl Store {
 
     /// Sets all counts back to zero.
     pub fn reset_counts(&self) {
-        self.visit_each(|shard| shard.counts = Counts::default());
+        for id in self.ids() {
+            if let Ok(mut guard) = self.lock_unless_held(id, Patience::Nobody) {
+                guard.shard.counts = Counts::default();
+                self.cell(id).show_counts(&guard.shard);
+            }
+        }
         self.duel.reset();
     }
 
     /// Calls `visit` with every shard of every database in turn, each locked only for that time.  Those that are
     /// held for long are left out.
     pub fn visit_each(&self, mut visit: impl FnMut(&mut Shard)) {
-        for (database, shards) in self.databases.iter().enumerate() {
-            for shard in 0..shards.get().map_or(0, |shards| shards.len()) {
-                let id = ShardId { database: database as u32, shard: shard as u32 };
-                if let Ok(mut guard) = self.lock_unless_held(id, Patience::Nobody) {
-                    visit(&mut guard.shard);
-                }
+        for id in self.ids() {
+            if let Ok(mut guard) = self.lock_unless_held(id, Patience::Nobody) {
+                visit(&mut guard.shard);
             }
         }
     }
 
-    /// Number of keys in a database, and how many of them have a deadline; as [`Store::visit_each`].
-    pub fn key_counts(&self, database: usize) -> (usize, usize) {
-        let guards = self.shards(database).filter_map(|id| self.lock_unless_held(id, Patience::Nobody).ok());
-        guards.fold((0, 0), |(keys, volatile), guard| {
-            (keys + guard.shard.len(), volatile + guard.shard.volatile_len())
-        })
+    /// All shards of all databases that were ever written to.
+    fn ids(&self) -> impl Iterator<Item = ShardId> {
+        let written = (0..).zip(&self.databases).filter(|(_, shards)| shards.get().is_some());
+        written
+            .flat_map(|(database, _)| (0..SHARD_COUNT as u32).map(move |shard| ShardId { database, shard }))
     }
 
-    /// The milliseconds that a key with a deadline in a database has left on the average, as far as a sample tells.
+    /// Number of keys in a database, and how many of them have a deadline.  No lock is taken: a command that is at work on a shard does
+    /// not show yet.
+    pub fn key_counts(&self, database: usize) -> (usize, usize) {
+        let counts = self.shards(database).map(|id| self.population(id));
+        counts.fold((0, 0), |sum, (keys, volatile)| (sum.0 + keys, sum.1 + volatile))
+    }
+
+    /// The milliseconds that a key with a deadline in a database has left on the average, as far as a sample tells: shards that are held
+    /// for long are not in it.
     pub fn average_time_left(&self, database: usize, now: Deadline) -> u64 {
         let (mut left, mut keys) = (0u64, 0);
         for guard in self.shards(database).filter_map(|id| self.lock_unless_held(id, Patience::Nobody).ok()) {
@@ -404,7 +406,7 @@ impl Store {
             let Some(shards) = shards.get() else { continue };
             for step in 0..SHARD_COUNT {
                 let number = (*cursor + step) % SHARD_COUNT;
-                if number % self.sweepers != slot || shards[number].next_due.load(Relaxed) >= access.now {
+                if number % self.sweepers != slot || shards[number].next_due() >= access.now {
                     continue;
                 }
                 let id = ShardId { database: database as u32, shard: number as u32 };
@@ -434,14 +436,7 @@ impl Store {
                 let dirty = DirtySink { physical_database: id.database as usize, set };
                 Shard::new(self.hasher.clone(), duel, Some(dirty))
             };
-            let cell = |number| ShardCell {
-                shard: Mutex::new(shard(number)),
-                next_due: AtomicU64::new(u64::MAX),
-                next_evictable_due: AtomicU64::new(u64::MAX),
-                evictable_keys: AtomicU32::new(0),
-                volatile_keys: AtomicU32::new(0),
-            };
-            (0..SHARD_COUNT).map(cell).collect()
+            (0..SHARD_COUNT).map(|number| ShardCell::new(shard(number))).collect()
         });
         &shards[id.shard as usize]
     }
@@ -487,47 +482,15 @@ impl ShardGuard<'_> {
     #[inline]
     pub fn unlock_into(mut self, released: &mut Released) {
         if self.shard.release(self.id.database as usize, released) {
-            self.show_change();
+            self.cell.show_change(&self.shard);
         }
-    }
-
-    /// Publishes the figures that can be read without the lock.
-    fn show_change(&self) {
-        self.cell.next_due.store(self.shard.next_due().unwrap_or(u64::MAX), Relaxed);
-        self.cell
-            .next_evictable_due
-            .store(self.shard.entries.next_evictable_due().unwrap_or(u64::MAX), Relaxed);
-        self.cell.evictable_keys.store(self.shard.evictable_len() as u32, Relaxed);
-        self.cell.volatile_keys.store(self.shard.entries.evictable_volatile_len() as u32, Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::entries::Entries;
+    use super::super::shard_lock::Mutex;
     use super::*;
-
-    #[test]
-    fn a_read_touches_one_line_of_its_shard() {
-        let cell = ShardCell {
-            shard: Mutex::new(Shard::new(KeyHasher::new(1), None, None)),
-            next_due: AtomicU64::new(0),
-            next_evictable_due: AtomicU64::new(0),
-            evictable_keys: AtomicU32::new(0),
-            volatile_keys: AtomicU32::new(0),
-        };
-        let start = (&raw const cell).addr();
-        assert_eq!((&raw const cell.shard).addr(), start);
-        // The shard begins in the same line, behind the lock: with the mark of a change and the table.
-        let guard = cell.shard.lock();
-        let ends = [
-            (&raw const guard.changed).addr() + size_of::<bool>(),
-            (&raw const guard.entries).addr() + Entries::LOOKUP_SIZE,
-        ];
-        assert!(ends.iter().all(|end| end - start <= 64), "{start:x} {ends:x?}");
-        let lock = (&raw const *guard).addr() - start;
-        assert!((1..64).contains(&lock), "the lock lies before the shard: {lock}");
-    }
 
     #[test]
     fn what_is_held_for_long_is_given_up_before_other_threads_are_let_run() {

@@ -79,8 +79,10 @@ struct Holders {
     workers: Vec<[usize; 2]>,
     /// The slots of threads that nobody ever watches over.
     unwatched: Vec<usize>,
-    /// Those who wait for a change, by what tells their wakers apart.
-    parked: HashMap<(usize, usize), Waker>,
+    /// Those who wait for a change, by what tells their wakers apart, each with its place among them.
+    parked: HashMap<(usize, usize), (u64, Waker)>,
+    /// Those who have waited so far.
+    places: u64,
 }
 
 impl Holders {
@@ -174,19 +176,26 @@ impl LongHolds {
         }
     }
 
+    /// Something was done for those who wait: they try again.
+    pub(super) fn note_change(&self) {
+        self.count_and_wake(self.holders.lock());
+    }
+
     /// The changes so far, for [`LongHolds::park`].
     pub fn changes(&self) -> u64 {
         self.changes.load(Relaxed)
     }
 
     /// Ready if there was a change since there were `seen` of them, or nothing is held for long; else `waker` is woken then.  Whoever
-    /// counts the changes before it tries to get what it needs misses none.
+    /// counts the changes before it tries to get what it needs misses none.  Whoever has waited longest is woken first.
     pub fn park(&self, seen: u64, waker: &Waker) -> Poll<()> {
         let mut holders = self.holders.lock();
         if holders.is_empty() || self.changes() != seen {
             return Poll::Ready(());
         }
-        holders.parked.entry(name_of(waker)).or_insert_with(|| waker.clone());
+        holders.places += 1;
+        let place = holders.places;
+        holders.parked.entry(name_of(waker)).or_insert_with(|| (place, waker.clone()));
         Poll::Pending
     }
 
@@ -236,19 +245,6 @@ impl LongHolds {
         holders.turns.contains(&slot) || holders.partner(slot).is_some_and(waits_for_asker)
     }
 
-    /// Whether nothing is held for longer than `patience` lasts, for one who looks at everything.
-    ///
-    /// # Errors
-    /// If something is.
-    pub fn is_free_to_walk(&self, patience: Patience) -> Result<(), HeldForLong> {
-        let seen = self.changes();
-        if !self.is_empty() {
-            return Err(HeldForLong::ByScript);
-        }
-        let waits = patience == Patience::Commands || !self.has_turns();
-        if waits { Ok(()) } else { Err(HeldForLong::ByCommand { seen }) }
-    }
-
     fn has(&self, is_it: impl Fn(usize, &Hold) -> bool) -> bool {
         !self.is_empty() && self.holders.lock().scripts.iter().any(|(slot, hold)| is_it(*slot, hold))
     }
@@ -263,7 +259,9 @@ impl LongHolds {
         self.changes.fetch_add(1, Relaxed);
         let parked = std::mem::take(&mut holders.parked);
         drop(holders);
-        parked.into_values().for_each(Waker::wake);
+        let mut parked: Vec<(u64, Waker)> = parked.into_values().collect();
+        parked.sort_unstable_by_key(|(place, _)| *place);
+        parked.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
 
@@ -342,11 +340,6 @@ mod tests {
         assert!(!is_parked(), "there is nothing to wait for");
         holds.note_turn(3);
         assert!(holds.has_turns() && is_parked() && is_parked());
-        assert_eq!(
-            holds.is_free_to_walk(Patience::Nobody),
-            Err(HeldForLong::ByCommand { seen: holds.changes() })
-        );
-        assert_eq!(holds.is_free_to_walk(Patience::Commands), Ok(()));
         holds.note_turn(4);
         let seen = holds.changes();
         holds.forget_turn(3);
@@ -358,7 +351,6 @@ mod tests {
         holds.note_turn(4);
         assert!(!holds.has_turns(), "it is known what the script holds");
         assert!(is_parked(), "the script lasts");
-        assert_eq!(holds.is_free_to_walk(Patience::Commands), Err(HeldForLong::ByScript));
         holds.forget(4, Turn::Ends);
         assert_eq!(woken.0.load(Relaxed), 3);
         assert!(!is_parked(), "nothing is held any more");
@@ -416,6 +408,25 @@ mod tests {
         }
         holds.forget(0, Turn::Ends);
         assert!(!holds.is_in_long_turn(4, Some(0)));
+    }
+
+    /// Or one that needs a key for which others come all the time might never have it.
+    #[test]
+    fn those_who_wait_are_woken_in_the_order_in_which_they_came() {
+        struct Order(usize, Arc<Mutex<Vec<usize>, { rank::WOKEN }>>);
+        impl std::task::Wake for Order {
+            fn wake(self: Arc<Order>) {
+                self.1.lock().push(self.0);
+            }
+        }
+        let (holds, order) = (LongHolds::default(), Arc::default());
+        holds.note_turn(3);
+        for number in 0..100 {
+            let waker = Waker::from(Arc::new(Order(number, Arc::clone(&order))));
+            assert!(holds.park(holds.changes(), &waker).is_pending());
+        }
+        holds.forget_turn(3);
+        assert!(order.lock().iter().copied().eq(0..100));
     }
 
     #[test]

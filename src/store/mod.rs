@@ -36,6 +36,7 @@ mod interests;
 mod keyspace;
 mod lifetime;
 mod long_holds;
+mod looks;
 mod object;
 mod objects;
 mod pinned;
@@ -44,6 +45,8 @@ mod random_steps;
 pub mod recency;
 mod released;
 mod shard;
+mod shard_cell;
+mod shard_id;
 mod shard_lock;
 #[cfg(test)]
 mod shard_model;
@@ -51,7 +54,7 @@ mod strings;
 mod undo;
 mod value;
 
-pub use databases::{ShardGuard, ShardId, Store};
+pub use databases::{ShardGuard, Store};
 pub use dirty::DirtySet;
 pub use entries::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use gate::{Entered, Exclusive, Gate};
@@ -61,6 +64,7 @@ pub use interests::{WaiterId, WatchFlag};
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
 pub use long_holds::{HeldForLong, Hold, LongHolds, Patience, Turn};
+pub use looks::{Look, Looked};
 pub use object::{
     Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,
 };
@@ -70,5 +74,6 @@ pub use objects::{
 pub use recency::AccessContext;
 pub use released::{ReadyKey, Released};
 pub use shard::{Counts, Key, MemoryParts, Shard};
+pub use shard_id::ShardId;
 pub use undo::NotKept;
 pub use value::{ContentType, Value, ValueType, WrongType};

@@ -243,6 +243,12 @@ impl Shard {
         true
     }
 
+    /// The same of a key of this shard by its name.
+    pub fn remove_named(&mut self, name: &[u8], access: &AccessContext) -> bool {
+        let hash = self.hasher.hash(name);
+        self.remove(&Key { bytes: name, hash }, access)
+    }
+
     /// Takes a key's entry out, to be put elsewhere with [`Shard::insert_entry`].
     pub fn take(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<Entry> {
         let Ok(taken) = self.take_if(key, access, |_| Ok::<(), Infallible>(()));

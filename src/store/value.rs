@@ -24,6 +24,20 @@ pub enum ValueType {
     Pinned,
 }
 
+impl ValueType {
+    /// The name of the type, as TYPE answers it; that of pinned entries is given.
+    pub fn name(self, pinned: &'static str) -> &'static str {
+        match self {
+            ValueType::String => "string",
+            ValueType::Hash => "hash",
+            ValueType::List => "list",
+            ValueType::Set => "set",
+            ValueType::SortedSet => "zset",
+            ValueType::Pinned => pinned,
+        }
+    }
+}
+
 /// The key holds a value of another type than was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WrongType;

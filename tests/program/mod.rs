@@ -13,6 +13,7 @@ mod idle_connections;
 mod large_objects;
 mod large_values;
 mod log;
+mod overlapping;
 mod passwords;
 mod pipeline;
 mod private;

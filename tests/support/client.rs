@@ -18,7 +18,43 @@ const READ_SIZE: usize = 16 * 1024;
 pub(crate) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
+    progress: Progress,
     resp3: bool,
+}
+
+/// How much of a reply has come, so that a long one is decoded once and not each time that more of it comes.
+struct Progress {
+    /// Bytes of values that are whole.
+    whole: usize,
+    /// Values that are missing.
+    missing: usize,
+}
+
+impl Progress {
+    const NOTHING: Progress = Progress { whole: 0, missing: 1 };
+
+    /// Whether a reply of RESP2 is whole, as far as its lengths tell.
+    fn is_over(&mut self, bytes: &[u8]) -> bool {
+        while self.missing > 0 {
+            let rest = &bytes[self.whole..];
+            let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return false };
+            let line = rest.get(1..end).and_then(|line| str::from_utf8(line).ok());
+            let length = line.and_then(|line| line.trim().parse::<i64>().ok());
+            let length = usize::try_from(length.unwrap_or(0)).ok();
+            let (bytes, values) = match (rest[0], length) {
+                (b'$', Some(length)) => (length + 2, 0),
+                (b'*', Some(count)) => (0, count),
+                _ => (0, 0),
+            };
+            if rest.len() < end + 1 + bytes {
+                return false;
+            }
+            self.whole += end + 1 + bytes;
+            self.missing += values;
+            self.missing -= 1;
+        }
+        true
+    }
 }
 
 impl Client {
@@ -39,7 +75,7 @@ impl Client {
     fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).expect("the socket is open");
         stream.set_read_timeout(Some(HANG_GUARD)).expect("the time is not zero");
-        Client { stream, received: Vec::new(), resp3: false }
+        Client { stream, received: Vec::new(), progress: Progress::NOTHING, resp3: false }
     }
 
     /// Switches the connection to RESP3.
@@ -81,6 +117,7 @@ impl Client {
         loop {
             if let Some((frame, length)) = self.decode() {
                 self.received.drain(..length);
+                self.progress = Progress::NOTHING;
                 return Some(frame);
             }
             let mut chunk = [0; READ_SIZE];
@@ -113,7 +150,7 @@ impl Client {
     /// The same connection for another thread, which writes while this one reads.
     pub(crate) fn another_end(&self) -> Client {
         let stream = self.stream.try_clone().expect("the socket is open");
-        Client { stream, received: Vec::new(), resp3: self.resp3 }
+        Client { stream, received: Vec::new(), progress: Progress::NOTHING, resp3: self.resp3 }
     }
 
     /// Says that nothing more will be sent; the server answers what it has and closes.
@@ -122,11 +159,11 @@ impl Client {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    fn decode(&self) -> Option<(OwnedFrame, usize)> {
+    fn decode(&mut self) -> Option<(OwnedFrame, usize)> {
         if self.resp3 {
             return decode(&self.received).expect("the server sends RESP3");
         }
-        decode_resp2(&self.received)
+        if self.progress.is_over(&self.received) { decode_resp2(&self.received) } else { None }
     }
 }
 

@@ -72,6 +72,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "growth",
             "dirty",
             "interests",
+            "shard_id",
             "shard_lock",
             // Values with parts.
             "object/item",
@@ -143,6 +144,8 @@ const ORDERS: &[(&str, &[&str])] = &[
             "shard_model",
             "long_holds",
             "gate",
+            "shard_cell",
+            "looks",
             "databases",
             "undo",
             "keyspace",

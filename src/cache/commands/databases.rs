@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[
         name: "dbsize",
         summary: "Returns the number of keys in the database.",
         group: Group::Server,
-        flags: Flags::READONLY.union(Flags::FAST).union(Flags::SELF_LOCKING).union(Flags::WALKING),
+        flags: Flags::READONLY.union(Flags::FAST).union(Flags::SELF_LOCKING),
         handler: Handler::Data(dbsize),
         ..Command::ROW
     },
@@ -52,8 +52,9 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn dbsize(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let mut keys = 0;
-    call.keyspace.for_each_shard(call.keyspace.database, |shard, _| keys += shard.len());
+    // What this transaction or script has written shows once it is unlocked.
+    call.keyspace.unlock();
+    let (keys, _) = call.keyspace.store().key_counts(call.keyspace.database);
     call.output.integer(keys as i64);
     Ok(())
 }

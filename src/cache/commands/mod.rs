@@ -39,3 +39,4 @@ pub mod sorted_sets;
 mod string_options;
 pub mod strings;
 mod waits;
+pub mod walk;

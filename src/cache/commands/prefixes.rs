@@ -2,10 +2,11 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
-use super::scan::{Cursor, parse_cursor, walk};
+use super::scan::parse_cursor;
+use super::walk::{Cursor, Held, Met, walk_one, walk_shards};
 use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
-use crate::store::Keyspace;
+use crate::store::{AccessContext, HeldForLong, Keyspace, Shard};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {
@@ -17,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "O(1) for every call, O(N) for a complete iteration, where N is the number of keys in the database.",
     since: "Quartet 0.1.0",
     group: Group::Generic,
-    flags: Flags::WRITE.union(Flags::SELF_LOCKING).union(Flags::WALKING),
+    flags: Flags::WRITE.union(Flags::SELF_LOCKING),
     handler: Handler::Data(delprefix),
     ..Command::ROW
 }];
@@ -30,25 +31,48 @@ const STEP_MAX: usize = 100_000;
 
 /// Removes those of about `count` keys from `cursor` on that begin with `prefix`.  Returns where to go on, which is the
 /// cursor 0 at the end, and how many it removed.
+///
+/// # Errors
+/// If the step begins where keys are held for long.
 pub fn remove_step(
     keyspace: &mut Keyspace<'_>,
     cursor: Cursor,
     prefix: &[u8],
     count: usize,
-) -> (Cursor, usize) {
-    let mut names: Vec<Box<[u8]>> = Vec::new();
-    let next = walk(keyspace, cursor, count, |entry| {
+) -> Result<(Cursor, usize), HeldForLong> {
+    remove(keyspace, cursor, prefix, count).map_err(|held| held.reason)
+}
+
+fn remove(
+    keyspace: &mut Keyspace<'_>,
+    cursor: Cursor,
+    prefix: &[u8],
+    count: usize,
+) -> Result<(Cursor, usize), Held> {
+    let mut removed = 0;
+    let next = walk_shards(keyspace, cursor, count, |shard, place, access| {
+        remove_at(shard, place, access, prefix, &mut removed)
+    })?;
+    Ok((next, removed))
+}
+
+/// Removes the keys at a place of a shard that begin with `prefix`, under the lock under which they are found.
+fn remove_at(
+    shard: &mut Shard,
+    place: u64,
+    access: &AccessContext,
+    prefix: &[u8],
+    removed: &mut usize,
+) -> (u64, Met) {
+    let (mut names, mut met) = (Vec::<Box<[u8]>>::new(), Met::default());
+    let place = shard.scan(place, access, |entry| {
+        met.keys += 1;
         if entry.key().starts_with(prefix) {
             names.push(entry.key().into());
         }
     });
-    let mut removed = 0;
-    for name in &names {
-        let key = keyspace.store().key(name);
-        let id = keyspace.store().shard_of(keyspace.database, key.hash);
-        removed += usize::from(keyspace.with_shard(id, |shard, access| shard.remove(&key, access)));
-    }
-    (next, removed)
+    *removed += names.iter().filter(|name| shard.remove_named(name, access)).count();
+    (place, met)
 }
 
 fn delprefix(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
@@ -68,7 +92,23 @@ fn delprefix(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         }
         _ => return Err(Refusal::SYNTAX),
     };
-    let (next, removed) = remove_step(call.keyspace, Cursor::from_number(cursor), prefix, count);
+    let step = match call.left_look::<(Cursor, usize)>() {
+        Some(step) => step?,
+        None => match remove(call.keyspace, Cursor::from_number(cursor), prefix, count) {
+            Ok(step) => Some(step),
+            Err(held) => {
+                let prefix = Box::<[u8]>::from(prefix);
+                call.look(held.shard(call.keyspace), move |shard, access| {
+                    let mut removed = 0;
+                    let next = walk_one(shard, held.at, count, access, |shard, place, access| {
+                        remove_at(shard, place, access, &prefix, &mut removed)
+                    });
+                    (next, removed)
+                })?
+            }
+        },
+    };
+    let Some((next, removed)) = step else { return Ok(()) };
     call.output.array(2);
     call.output.bulk(next.number().to_string().as_bytes());
     call.output.integer(removed as i64);

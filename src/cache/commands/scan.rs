@@ -1,19 +1,22 @@
 //! Finding keys without naming them: SCAN, KEYS, RANDOMKEY.
 //!
-//! A SCAN cursor holds the number of the shard in its low bits and the shard's own cursor above them; 0 is the start
-//! and the end.  The promise of a shard (see `Shard::scan`) holds for the whole walk, since keys never change shards.
-//! Any other number a client may send is a valid place too: the walk goes on from there and ends.
+//! Only a shard's own holder is waited for, however many other commands take long.  SCAN ends before a shard that is held for long, and
+//! waits only if it begins there; KEYS keeps what it has found in the other shards; RANDOMKEY takes a key of another one.  The wait is
+//! for a look at the shard, which is left with its lock (`store/looks`).
 
-use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
+use super::walk::{Cursor, Met, walk_one, walk_shards};
 use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::glob::Pattern;
 use crate::random::Random;
 use crate::refusal::Refusal;
-use crate::store::{AccessContext, EntryRef, Key, Keyspace, SHARD_COUNT, ShardId, Store};
+use crate::store::{
+    AccessContext, EntryRef, HeldForLong, Key, Keyspace, Look, Looked, Patience, Shard, ShardId, ValueType,
+};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -25,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
                      cursor to return back to 0. N is the number of elements inside the collection.",
         since: "2.8.0",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::WALKING),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING),
         handler: Handler::Data(scan),
         ..Command::ROW
     },
@@ -36,7 +39,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) with N being the number of keys in the database, under the assumption that the key names \
                      in the database and the given pattern have limited length.",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::WALKING).union(Flags::DANGEROUS),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::DANGEROUS),
         handler: Handler::Data(keys),
         ..Command::ROW
     },
@@ -44,7 +47,7 @@ pub const COMMANDS: &[Command] = &[
         name: "randomkey",
         summary: "Returns a random key name from the database.",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::WALKING),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING),
         handler: Handler::Data(randomkey),
         ..Command::ROW
     },
@@ -53,10 +56,10 @@ pub const COMMANDS: &[Command] = &[
 /// Keys that a call of SCAN looks at unless its client asks for more or fewer.
 pub(super) const SCAN_COUNT: usize = 10;
 
-/// Steps (buckets) per key asked for after which a call ends even if it has met fewer keys.
-const SCAN_STEPS_PER_KEY: usize = 10;
+/// Bytes of names that KEYS keeps while it is held up.  With more of them it waits in its thread.
+const NAMES_KEPT_MAX: usize = 16 << 20;
 
-/// How often RANDOMKEY tries again after it met only expired keys, before it takes any key.
+/// How often RANDOMKEY tries again after it met only expired keys or a shard that is held for long, before it takes any key.
 const RANDOM_ATTEMPTS: usize = 16;
 
 /// Names of keys, one behind the other in one buffer.
@@ -72,6 +75,21 @@ impl Names {
         self.ends.push(self.bytes.len());
     }
 
+    fn append(&mut self, others: &Names) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&others.bytes);
+        self.ends.extend(others.ends.iter().map(|end| start + end));
+    }
+
+    /// Adds those of a shard that match.
+    fn add_matching(&mut self, shard: &Shard, access: &AccessContext, pattern: &Pattern) {
+        shard.for_each(access, |entry| {
+            if pattern.matches(entry.key()) {
+                self.push(entry.key());
+            }
+        });
+    }
+
     fn write(&self, output: &mut Output) {
         output.array(self.ends.len());
         let mut start = 0;
@@ -82,63 +100,75 @@ impl Names {
     }
 }
 
-/// A place in a walk over the shards of a database.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cursor {
-    shard: usize,
-    place: u64,
-}
-
-impl Cursor {
-    /// The place that a client's number stands for.
-    pub fn from_number(number: u64) -> Cursor {
-        let count = SHARD_COUNT as u64;
-        Cursor { shard: (number % count) as usize, place: number / count }
-    }
-
-    /// The number clients see; past the last shard it is 0.
-    pub fn number(self) -> u64 {
-        if self.shard == SHARD_COUNT { 0 } else { self.place * SHARD_COUNT as u64 + self.shard as u64 }
-    }
-
-    /// The place that follows when the shard's own scan has answered `place`.
-    fn moved(self, place: u64) -> Cursor {
-        Cursor { shard: self.shard + usize::from(place == 0), place }
-    }
-}
-
 /// Which keys a call of SCAN is for, and how much it may look at.
 #[derive(Clone, Debug)]
-struct ScanOptions<'a> {
+struct ScanOptions {
     pattern: Option<Pattern>,
     count: usize,
     /// By its name; one that no key has finds nothing.
-    type_name: Option<&'a [u8]>,
+    type_name: Option<Box<[u8]>>,
+    /// The name of pinned entries.
+    pinned_type: &'static str,
 }
 
-impl ScanOptions<'_> {
-    fn wants(&self, store: &Store, entry: EntryRef<'_>) -> bool {
+impl ScanOptions {
+    fn wants(&self, entry: EntryRef<'_>) -> bool {
         let is_of_type =
-            |name: &[u8]| name.eq_ignore_ascii_case(store.type_name(entry.value_type()).as_bytes());
-        self.type_name.is_none_or(is_of_type)
+            |name: &[u8]| name.eq_ignore_ascii_case(entry.value_type().name(self.pinned_type).as_bytes());
+        self.type_name.as_deref().is_none_or(is_of_type)
             && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(entry.key()))
+    }
+
+    /// A step at a place of a shard, which adds the names of the keys that are wanted.
+    fn step(&self, shard: &Shard, place: u64, access: &AccessContext, names: &mut Names) -> (u64, Met) {
+        let mut met = Met::default();
+        let place = shard.scan(place, access, |entry| {
+            met.keys += 1;
+            if self.wants(entry) {
+                names.push(entry.key());
+            }
+        });
+        (place, met)
     }
 }
 
+/// What a call of SCAN answers.
+struct Page {
+    next: Cursor,
+    names: Names,
+}
+
 fn scan(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let cursor = parse_cursor(call.arguments.at(1)).ok_or(Refusal::INVALID_CURSOR)?;
-    let options = scan_options(call)?;
-    let mut names = Names::default();
-    let store = call.keyspace.store();
-    let next = walk(call.keyspace, Cursor::from_number(cursor), options.count, |entry| {
-        if options.wants(store, entry) {
-            names.push(entry.key());
-        }
-    });
+    let page = match call.left_look::<Page>() {
+        Some(page) => page?,
+        None => scan_page(call)?,
+    };
+    let Some(Page { next, names }) = page else { return Ok(()) };
     call.output.array(2);
     call.output.bulk(next.number().to_string().as_bytes());
     names.write(call.output);
     Ok(())
+}
+
+/// The page; none if the call is held up.
+fn scan_page(call: &mut Call<'_, '_>) -> Result<Option<Page>, Refusal> {
+    let cursor = parse_cursor(call.arguments.at(1)).ok_or(Refusal::INVALID_CURSOR)?;
+    let options = scan_options(call)?;
+    let mut names = Names::default();
+    let walked =
+        walk_shards(call.keyspace, Cursor::from_number(cursor), options.count, |shard, place, access| {
+            options.step(shard, place, access, &mut names)
+        });
+    let held = match walked {
+        Ok(next) => return Ok(Some(Page { next, names })),
+        Err(held) => held,
+    };
+    call.look(held.shard(call.keyspace), move |shard, access| {
+        let step =
+            |shard: &mut Shard, place, access: &AccessContext| options.step(shard, place, access, &mut names);
+        let next = walk_one(shard, held.at, options.count, access, step);
+        Page { next, names }
+    })
 }
 
 /// An unsigned number of 64 bits, without sign or blanks.
@@ -147,14 +177,15 @@ pub(super) fn parse_cursor(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
 
-fn scan_options<'a>(call: &Call<'a, '_>) -> Result<ScanOptions<'a>, Refusal> {
-    let mut options = ScanOptions { pattern: None, count: SCAN_COUNT, type_name: None };
+fn scan_options(call: &Call<'_, '_>) -> Result<ScanOptions, Refusal> {
+    let pinned_type = call.keyspace.store().type_name(ValueType::Pinned);
+    let mut options = ScanOptions { pattern: None, count: SCAN_COUNT, type_name: None, pinned_type };
     let mut words = call.arguments.from(2).iter();
     while let Some(word) = words.next() {
         let value = words.next().ok_or(Refusal::SYNTAX)?;
         match word.to_ascii_lowercase().as_slice() {
             b"match" => options.pattern = (value != b"*").then(|| Pattern::new(value)).transpose()?,
-            b"type" => options.type_name = Some(value),
+            b"type" => options.type_name = Some(value.into()),
             b"count" => {
                 let count = parse_integer(value).ok_or(Refusal::NOT_AN_INTEGER)?;
                 options.count =
@@ -166,77 +197,146 @@ fn scan_options<'a>(call: &Call<'a, '_>) -> Result<ScanOptions<'a>, Refusal> {
     Ok(options)
 }
 
-/// Visits keys from `cursor` on until `count` were met or enough was looked at, and returns where to go on.
-/// Shards without keys are passed over for free: there are few enough of them, and so a small database takes one
-/// call.
-pub fn walk(
-    keyspace: &mut Keyspace<'_>,
-    cursor: Cursor,
-    count: usize,
-    mut visit: impl FnMut(EntryRef<'_>),
-) -> Cursor {
-    walk_while(keyspace, cursor, count, |entry| {
-        visit(entry);
-        ControlFlow::Continue(())
-    })
+/// The shards of the selected database that had keys when they were last unlocked, with how many.
+fn shards_with_keys<'s>(keyspace: &Keyspace<'s>) -> impl Iterator<Item = (ShardId, usize)> + use<'s> {
+    let store = keyspace.store();
+    let shards = store.shards(keyspace.database).map(|id| (id, store.population(id).0));
+    shards.filter(|(_, count)| *count > 0)
 }
 
-/// As [`walk`], and ends soon after `visit` has had enough.
-pub fn walk_while(
-    keyspace: &mut Keyspace<'_>,
-    mut cursor: Cursor,
-    count: usize,
-    mut visit: impl FnMut(EntryRef<'_>) -> ControlFlow<()>,
-) -> Cursor {
-    let end = Cursor { shard: SHARD_COUNT, place: 0 };
-    keyspace.unlock();
-    let Some(shards) = shards(keyspace) else { return end };
-    let (mut met, mut steps) = (0, 0);
-    while cursor.shard < SHARD_COUNT && met < count && steps < count.saturating_mul(SCAN_STEPS_PER_KEY) {
-        cursor = keyspace.with_shard(shards[cursor.shard], |shard, access| {
-            if shard.is_empty() {
-                return cursor.moved(0);
-            }
-            let shard_number = cursor.shard;
-            let mut cursor = cursor;
-            while cursor.shard == shard_number
-                && met < count
-                && steps < count.saturating_mul(SCAN_STEPS_PER_KEY)
-            {
-                steps += 1;
-                cursor = cursor.moved(shard.scan(cursor.place, access, |entry| {
-                    met = if visit(entry).is_break() { count } else { met + 1 };
-                }));
-            }
-            cursor
-        });
-    }
-    cursor
-}
-
-/// The shards of the selected database, if anything was ever written to it.
-fn shards(keyspace: &Keyspace<'_>) -> Option<Vec<ShardId>> {
-    let shards: Vec<ShardId> = keyspace.store().shards(keyspace.database).collect();
-    (!shards.is_empty()).then_some(shards)
+/// What KEYS has found while shards are held for long.
+struct KeysSoFar {
+    names: Names,
+    /// The looks at the shards that are left.
+    looks: Vec<Look<Names>>,
+    /// The physical database: SWAPDB may have put another in its place.
+    database: usize,
 }
 
 fn keys(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let pattern = call.arguments.at(1);
-    let mut names = Names::default();
-    call.keyspace.unlock();
-    if is_literal(pattern) {
-        if holds(call.keyspace, &call.key(1)) {
-            names.push(pattern);
+    let text = call.arguments.at(1);
+    if is_literal(text) {
+        return literal_key(call, text);
+    }
+    let pattern = Arc::new(Pattern::new(text)?);
+    let database = call.keyspace.store().physical_database(call.keyspace.database);
+    let so_far = call.continuation.so_far.take().and_then(|so_far| so_far.downcast::<KeysSoFar>().ok());
+    let (mut so_far, held) = match so_far.filter(|so_far| so_far.database == database) {
+        Some(mut so_far) => {
+            let held = finish_looks(call.keyspace, &mut so_far);
+            (so_far, held)
         }
-    } else {
-        let pattern = Pattern::new(pattern)?;
-        call.keyspace.for_each_shard(call.keyspace.database, |shard, access| {
-            shard.for_each(access, |entry| {
-                if pattern.matches(entry.key()) {
-                    names.push(entry.key());
-                }
-            });
+        None => {
+            let mut so_far = Box::new(KeysSoFar { names: Names::default(), looks: Vec::new(), database });
+            let held = find_names(call.keyspace, &pattern, &mut so_far);
+            (so_far, held)
+        }
+    };
+    if let Some(reason) = held {
+        let waits_here = reason != HeldForLong::ByScript && so_far.names.bytes.len() > NAMES_KEPT_MAX;
+        if !waits_here {
+            call.continuation.so_far = Some(so_far);
+            return call.hold_up(reason);
+        }
+        let patience = std::mem::replace(&mut call.keyspace.patience, Patience::Commands);
+        let left: Vec<ShardId> = so_far.looks.drain(..).map(|look| look.shard()).collect();
+        let found =
+            left.into_iter().try_for_each(|id| names_of(call.keyspace, id, &pattern, &mut so_far.names));
+        call.keyspace.patience = patience;
+        if let Err(reason) = found {
+            return call.hold_up(reason);
+        }
+    }
+    so_far.names.write(call.output);
+    Ok(())
+}
+
+/// Takes the names that match from all shards, and leaves looks at those that are held for long.  Returns why, if there are any.
+fn find_names(
+    keyspace: &mut Keyspace<'_>,
+    pattern: &Arc<Pattern>,
+    so_far: &mut KeysSoFar,
+) -> Option<HeldForLong> {
+    keyspace.unlock();
+    let mut held = None;
+    for (id, _) in shards_with_keys(keyspace) {
+        if names_of(keyspace, id, pattern, &mut so_far.names).is_ok() {
+            continue;
+        }
+        let pattern = Arc::clone(pattern);
+        let looked = keyspace.look(id, move |shard, access| {
+            let mut names = Names::default();
+            names.add_matching(shard, access, &pattern);
+            names
         });
+        if let Some(reason) = so_far.take_in(looked) {
+            held.get_or_insert(reason);
+            if reason == HeldForLong::ByScript {
+                return Some(reason);
+            }
+        }
+    }
+    held
+}
+
+/// Takes what the looks have found that were left.  Returns why some have found nothing yet, if so.
+fn finish_looks(keyspace: &mut Keyspace<'_>, so_far: &mut KeysSoFar) -> Option<HeldForLong> {
+    let mut held = None;
+    for look in std::mem::take(&mut so_far.looks) {
+        let looked = keyspace.finish_look(look);
+        if let Some(reason) = so_far.take_in(looked) {
+            held.get_or_insert(reason);
+            if reason == HeldForLong::ByScript {
+                return Some(reason);
+            }
+        }
+    }
+    held
+}
+
+impl KeysSoFar {
+    /// Takes what a look has found, or keeps it; returns why it has found nothing, if so.
+    fn take_in(&mut self, looked: Looked<Names>) -> Option<HeldForLong> {
+        match looked {
+            Looked::Found(names) => {
+                self.names.append(&names);
+                None
+            }
+            Looked::Held(reason) => Some(reason),
+            Looked::Left(look) => {
+                let reason = look.reason();
+                self.looks.push(look);
+                Some(reason)
+            }
+        }
+    }
+}
+
+/// Adds the names of a shard that match.
+fn names_of(
+    keyspace: &mut Keyspace<'_>,
+    id: ShardId,
+    pattern: &Pattern,
+    names: &mut Names,
+) -> Result<(), HeldForLong> {
+    keyspace.visit_shard(id, |shard, access| names.add_matching(shard, access, pattern))
+}
+
+fn literal_key(call: &mut Call<'_, '_>, name: &[u8]) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let (hash, bytes) = (key.hash, Box::<[u8]>::from(name));
+    call.keyspace.unlock();
+    let id = call.keyspace.store().shard_of(call.keyspace.database, hash);
+    let is_there = match call.left_look::<bool>() {
+        Some(is_there) => is_there?,
+        None => {
+            call.look(id, move |shard, access| shard.peek(&Key { bytes: &bytes, hash }, access).is_some())?
+        }
+    };
+    let Some(is_there) = is_there else { return Ok(()) };
+    let mut names = Names::default();
+    if is_there {
+        names.push(name);
     }
     names.write(call.output);
     Ok(())
@@ -247,173 +347,114 @@ fn is_literal(pattern: &[u8]) -> bool {
     !pattern.iter().any(|byte| b"*?[\\".contains(byte))
 }
 
-fn holds(keyspace: &mut Keyspace<'_>, key: &Key<'_>) -> bool {
-    let id = keyspace.store().shard_of(keyspace.database, key.hash);
-    keyspace.with_shard(id, |shard, access: &AccessContext| shard.peek(key, access).is_some())
-}
-
 fn randomkey(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    match random_key(call.keyspace, call.random) {
-        Some(key) => call.output.bulk(&key),
-        None => call.output.null(),
+    call.keyspace.unlock();
+    let key = match call.left_look::<Option<Vec<u8>>>() {
+        // Its shard may have been emptied.
+        None | Some(Ok(Some(None))) => random_key(call)?,
+        Some(key) => key?,
+    };
+    match key {
+        Some(Some(key)) => call.output.bulk(&key),
+        Some(None) => call.output.null(),
+        None => {}
     }
     Ok(())
 }
 
-/// A key of the selected database, each about as likely as any other.
-fn random_key(keyspace: &mut Keyspace<'_>, random: &mut Random) -> Option<Vec<u8>> {
-    keyspace.unlock();
-    for _ in 0..RANDOM_ATTEMPTS {
-        let id = random_shard(keyspace, random)?;
-        let key = keyspace.with_shard(id, |shard, access| shard.random_key(random.draw(), access));
-        if key.is_some() {
-            return key;
-        }
+/// A key of the selected database, each about as likely as any other but for those in shards that are held for long.  None at all if
+/// the call is held up, since all keys are in such shards.
+fn random_key(call: &mut Call<'_, '_>) -> Result<Option<Option<Vec<u8>>>, Refusal> {
+    match drawn_key(call.keyspace, call.random) {
+        Some(key) => Ok(Some(Some(key))),
+        None => any_key(call),
     }
-    any_key(keyspace)
 }
 
-/// A shard, chosen as often as it has keys; none if there are no keys.
-fn random_shard(keyspace: &mut Keyspace<'_>, random: &mut Random) -> Option<ShardId> {
+/// A key that was met within some attempts.
+fn drawn_key(keyspace: &mut Keyspace<'_>, random: &mut Random) -> Option<Vec<u8>> {
+    let mut held = Vec::new();
+    for _ in 0..RANDOM_ATTEMPTS {
+        let id = random_shard(keyspace, &held, random)?;
+        match keyspace.visit_shard(id, |shard, access| shard.random_key(random.draw(), access)) {
+            Ok(None) => {}
+            Ok(key) => return key,
+            Err(_) => held.push(id),
+        }
+    }
+    None
+}
+
+/// A shard that is not `held`, chosen as often as it has keys; none if there are no keys.
+fn random_shard(keyspace: &Keyspace<'_>, held: &[ShardId], random: &mut Random) -> Option<ShardId> {
     let mut chosen = None;
     let mut total = 0;
-    for id in shards(keyspace)? {
-        let count = keyspace.with_shard(id, |shard, _| shard.len());
+    for (id, count) in shards_with_keys(keyspace).filter(|(id, _)| !held.contains(id)) {
         total += count;
-        if count > 0 && random.below(total) < count {
+        if random.below(total) < count {
             chosen = Some(id);
         }
     }
     chosen
 }
 
-fn any_key(keyspace: &mut Keyspace<'_>) -> Option<Vec<u8>> {
-    let mut found = None;
-    walk(keyspace, Cursor::from_number(0), usize::MAX, |entry| {
-        found.get_or_insert_with(|| entry.key().to_vec());
-    });
-    found
+fn any_key(call: &mut Call<'_, '_>) -> Result<Option<Option<Vec<u8>>>, Refusal> {
+    let mut held: Option<(ShardId, HeldForLong)> = None;
+    for (id, _) in shards_with_keys(call.keyspace) {
+        match call.keyspace.visit_shard(id, |shard, access| any_key_of(shard, access)) {
+            Ok(None) => {}
+            Ok(key) => return Ok(Some(key)),
+            // A command ends by itself.
+            Err(reason) if held.is_none_or(|(_, before)| before == HeldForLong::ByScript) => {
+                held = Some((id, reason));
+            }
+            Err(_) => {}
+        }
+    }
+    match held {
+        None => Ok(Some(None)),
+        Some((id, _)) => call.look(id, |shard, access| any_key_of(shard, access)),
+    }
+}
+
+fn any_key_of(shard: &Shard, access: &AccessContext) -> Option<Vec<u8>> {
+    let (mut found, mut place) = (None, 0);
+    loop {
+        place = shard.scan(place, access, |entry| found = Some(entry.key().to_vec()));
+        if place == 0 || found.is_some() {
+            return found;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
     use std::time::Duration;
-
-    use proptest::prelude::*;
 
     use super::*;
     use crate::clock::Now;
     use crate::store::recency::Recency;
     use crate::store::{Lifetime, LifetimeBounds, Store};
 
-    const COUNT: usize = 10;
-
-    fn keyspace(store: &Store) -> Keyspace<'_> {
-        let now = Now::at(Duration::from_secs(1), Duration::from_secs(1));
-        Keyspace::new(
-            store,
-            now,
-            AccessContext {
-                now: now.millis(),
-                recency: Recency::UNTRACKED,
-                lifetimes: LifetimeBounds::UNBOUNDED,
-            },
-        )
-    }
-
-    fn change(keyspace: &mut Keyspace<'_>, name: &str, present: bool) {
-        let store = keyspace.store();
-        let key = store.key(name.as_bytes());
-        keyspace.with_shard(store.shard_of(0, key.hash), |shard, access| {
-            if present {
-                shard.set(&key, b"value", Lifetime::Forever, access);
-            } else {
-                shard.remove(&key, access);
-            }
-        });
-    }
-
-    fn name(number: usize) -> String {
-        format!("key:{number}")
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-        /// Between the calls the database grows to many times its size or shrinks back.
-        #[test]
-        fn keys_present_all_the_time_are_returned(
-            seed: u64,
-            stable in 0usize..2_000,
-            growth in prop::collection::vec((0usize..40_000, 0usize..400, any::<bool>()), 1..60),
-        ) {
-            let store = Store::new(1, 1, 1, seed);
-            let mut keyspace = keyspace(&store);
-            let always: BTreeSet<String> = (0..stable).map(name).collect();
-            for key in &always {
-                change(&mut keyspace, key, true);
-            }
-            let mut passing: BTreeMap<usize, bool> = BTreeMap::new();
-            let mut seen = BTreeSet::new();
-            let mut cursor = Cursor::from_number(0);
-            let mut changes = growth.iter().cycle();
-            loop {
-                cursor = walk(&mut keyspace, cursor, COUNT, |entry| {
-                    seen.insert(String::from_utf8_lossy(entry.key()).into_owned());
-                });
-                if cursor.number() == 0 {
-                    break;
-                }
-                prop_assert!(cursor.number() < 1 << 53);
-                let &(start, length, present) = changes.next().expect("the list is not empty");
-                for number in start..start + length {
-                    passing.insert(number, present);
-                    change(&mut keyspace, &name(stable + number), present);
-                }
-            }
-            prop_assert!(always.is_subset(&seen));
-            prop_assert!(seen.len() <= stable + passing.len());
-        }
-
-        #[test]
-        fn any_number_is_a_harmless_cursor(seed: u64, number: u64, keys in 0usize..3_000) {
-            let store = Store::new(1, 1, 1, seed);
-            let mut keyspace = keyspace(&store);
-            for number in 0..keys {
-                change(&mut keyspace, &name(number), true);
-            }
-            let mut cursor = Cursor::from_number(number);
-            for _ in 0..SHARD_COUNT + keys {
-                cursor = walk(&mut keyspace, cursor, COUNT, |_| {});
-                if cursor.number() == 0 {
-                    return Ok(());
-                }
-            }
-            prop_assert!(false, "the walk from {number} does not end");
-        }
-    }
-
-    #[test]
-    fn an_untouched_database_is_walked_in_one_call() {
-        let store = Store::new(1, 1, 1, 7);
-        let mut keyspace = keyspace(&store);
-        assert_eq!(walk(&mut keyspace, Cursor::from_number(0), COUNT, |_| {}).number(), 0);
-        assert_eq!(random_key(&mut keyspace, &mut Random::with_seed(1)), None);
-    }
-
     #[test]
     fn every_key_is_drawn_sooner_or_later() {
         let store = Store::new(1, 1, 1, 7);
-        let mut keyspace = keyspace(&store);
-        let names: BTreeSet<String> = (0..20).map(name).collect();
-        for key in &names {
-            change(&mut keyspace, key, true);
-        }
+        let now = Now::at(Duration::from_secs(1), Duration::from_secs(1));
+        let (recency, lifetimes) = (Recency::UNTRACKED, LifetimeBounds::UNBOUNDED);
+        let mut keyspace =
+            Keyspace::new(&store, now, AccessContext { now: now.millis(), recency, lifetimes });
         let mut random = Random::with_seed(1);
-        let draw =
-            |_| random_key(&mut keyspace, &mut random).map(|key| String::from_utf8_lossy(&key).into_owned());
-        assert_eq!((0..1_000).filter_map(draw).collect::<BTreeSet<String>>(), names);
+        assert_eq!(drawn_key(&mut keyspace, &mut random), None);
+        let names: BTreeSet<Vec<u8>> = (0..20).map(|number| format!("key:{number}").into_bytes()).collect();
+        for name in &names {
+            let key = store.key(name);
+            keyspace.with_shard(store.shard_of(0, key.hash), |shard, access| {
+                shard.set(&key, b"value", Lifetime::Forever, access);
+            });
+        }
+        let drawn: BTreeSet<_> = (0..1_000).filter_map(|_| drawn_key(&mut keyspace, &mut random)).collect();
+        assert_eq!(drawn, names);
     }
 
     #[test]

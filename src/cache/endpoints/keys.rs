@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{ConditionHeaders, Conditions};
 use super::database::existing;
 use crate::cache::commands::prefixes::{self, remove_step};
-use crate::cache::commands::scan::{Cursor, walk_while};
+use crate::cache::commands::walk::{Cursor, walk_while};
 use crate::glob::Pattern;
 use crate::http::endpoint::{Context, Json, OpenApiRouter, Problem, Query, QueryBytes, State, routes};
 
@@ -94,7 +94,8 @@ async fn list_keys(
             }
             if bytes < PAGE_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
-    })?;
+    });
+    let next = next.await?;
     page.cursor = Some(next.number()).filter(|&cursor| cursor > 0);
     Ok(Json(page))
 }
@@ -157,7 +158,8 @@ async fn remove_with_prefix(context: &Context, database: usize, prefix: &[u8]) -
     let (mut cursor, mut removed) = (start, 0);
     loop {
         let (next, count) = context
-            .walk(database, |visit| remove_step(&mut visit.keyspace, cursor, prefix, prefixes::STEP))?;
+            .walk(database, |visit| remove_step(&mut visit.keyspace, cursor, prefix, prefixes::STEP))
+            .await?;
         removed += count;
         if next.number() == start.number() {
             return Ok(removed);

@@ -27,6 +27,9 @@ const MAY_WRITE: Flags = Flags::WRITE.union(Flags::RUNS_SCRIPT);
 /// The flags of commands that need more than the shards of their keys, or may.
 const LOOKS_FURTHER: Flags = Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE).union(Flags::SELF_LOCKING);
 
+/// How often a command that needs the store alone is held up before it waits in its thread and keeps others out meanwhile.
+const EXCLUSIVE_ATTEMPTS: u32 = 16;
+
 /// The thread is outside of its own accord: alone inside, or at the end of its batch.  No command is checked or locks keys then; one
 /// that did would be refused as if a script kept it out.
 const OUTSIDE: Result<Entered<'static>, HeldForLong> = Err(HeldForLong::ByScript);
@@ -321,14 +324,9 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.row = row;
         self.call.arguments = arguments;
         self.has_run = true;
-        if row.command.flags.intersects(LOOKS_FURTHER) {
-            if let Err(reason) = self.may_walk() {
-                return self.hold_up(reason);
-            }
-            if self.needs_exclusive() {
-                self.call.first_hash = None;
-                return self.exclusively(Self::run_timed);
-            }
+        if row.command.flags.intersects(LOOKS_FURTHER) && self.needs_exclusive() {
+            self.call.first_hash = None;
+            return self.exclusively(Self::run_timed);
         }
         self.call.keyspace.database = self.call.caller.database;
         match self.lock(found) {
@@ -410,14 +408,6 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.continuation.began = None;
     }
 
-    /// Whether nothing is held for long that a command meets which looks at all shards one after the other.
-    fn may_walk(&self) -> Result<(), HeldForLong> {
-        if !self.call.row.command.flags.contains(Flags::WALKING) {
-            return Ok(());
-        }
-        self.call.keyspace.store().holds().is_free_to_walk(self.call.keyspace.patience)
-    }
-
     /// Does not run the command, since something that it needs is held for long: it is refused, or run again later.
     #[cold]
     fn hold_up(&mut self, reason: HeldForLong) {
@@ -452,7 +442,9 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         let (gate, clock) = (self.call.services.store.gate(), &self.call.services.clock);
         self.gate = OUTSIDE;
         let patience = self.call.keyspace.patience;
-        let exclusive = gate.enter_exclusive(patience);
+        // If commands that take long overlap all the time, the store is never free by itself.
+        let is_enough = self.call.continuation.attempts >= EXCLUSIVE_ATTEMPTS;
+        let exclusive = gate.enter_exclusive(if is_enough { Patience::Commands } else { patience });
         self.call.keyspace.set_now(clock.now());
         match &exclusive {
             Ok(_) => {
@@ -531,6 +523,9 @@ impl<'t, 's> BatchExecutor<'t, 's> {
 
     /// Leaves the gate, adds up the figures, and wakes the clients that were sent something.
     pub(super) fn finish(mut self) -> Flow {
+        if !self.call.continuation.flow.is_held_up() {
+            self.call.continuation.end_attempts();
+        }
         let Call { services, keyspace, effects, caller, row, slot, .. } = &mut self.call;
         keyspace.unlock();
         services.settle(*slot, keyspace);

@@ -71,7 +71,10 @@ fn run_timed(
     let began = began.unwrap_or_else(|| services.clock.now());
     let failed = handle(call, client, counters);
     let now = services.clock.now();
-    note(call, counters, now, now.micros().saturating_sub(began.micros()));
+    // One that is held up has not run.
+    if !call.continuation.flow.is_held_up() {
+        note(call, counters, now, now.micros().saturating_sub(began.micros()));
+    }
     *ticks = clock::ticks();
     Ended { failed, ended: Some(now) }
 }

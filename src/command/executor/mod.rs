@@ -28,7 +28,7 @@ use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Arguments, Batch, Output, OwnedArguments};
 use smallvec::SmallVec;
 
-use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
+use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services, SoFar};
 use crate::clock::Now;
 use crate::delivery::{Effects, Slowed};
 use crate::random::Random;
@@ -184,6 +184,17 @@ impl Executor {
         output: &mut Output,
     ) -> Flow {
         self.run_one(caller, Some(client), arguments, output)
+    }
+
+    /// The next request was held up so many times, and has found something so far.
+    pub fn try_again(&mut self, attempts: u32, so_far: Option<SoFar>) {
+        (self.workspace.continuation.attempts, self.workspace.continuation.so_far) = (attempts, so_far);
+    }
+
+    /// How often the last request was held up, and what it has found so far: right after [`Flow::HeldUp`].
+    pub fn take_attempts(&mut self) -> (u32, Option<SoFar>) {
+        let Continuation { attempts, so_far, .. } = &mut self.workspace.continuation;
+        (std::mem::take(attempts) + 1, so_far.take())
     }
 
     #[inline]
@@ -368,6 +379,14 @@ impl Executor {
         drop(gate);
         services.fan_out.deliver(&mut workspace.effects);
         Some(result)
+    }
+
+    /// Takes the looks at shards that commands have left which were held up, if these are free now.
+    #[inline]
+    pub fn take_looks(&mut self) {
+        if self.services.store.has_looks() {
+            self.visit(|_, keyspace, _| keyspace.take_looks());
+        }
     }
 
     /// Ends the transaction of a client that has gone, and all that it holds in services.  Somebody who keeps this thread from the

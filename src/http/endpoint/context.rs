@@ -1,5 +1,6 @@
 //! The context of an endpoint: the services, and access to the store.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::store::eviction;
-use crate::store::{AccessContext, Key, Keyspace, Patience};
+use crate::store::{AccessContext, HeldForLong, Key, Keyspace, Patience};
 
 /// The context of one thread's endpoints.  Cheap to clone.
 ///
@@ -165,15 +166,29 @@ impl Context {
         })
     }
 
-    /// Runs `step` with nothing locked: for scans of the store shard by shard.
+    /// Runs `step` with nothing locked: for scans of the store shard by shard.  If it begins where a command is at work that takes long,
+    /// the request waits without the thread, and `step` runs again.
     ///
     /// # Errors
-    /// If a script that runs for long holds keys.
-    pub fn walk<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> Result<R, Problem> {
-        if !self.0.services.store.holds().is_empty() {
-            return Err(Problem::new(problems::BUSY));
+    /// If it begins where a script is at work that runs for long.
+    pub async fn walk<R>(
+        &self,
+        database: usize,
+        mut step: impl FnMut(&mut Visit<'_, '_>) -> Result<R, HeldForLong>,
+    ) -> Result<R, Problem> {
+        loop {
+            let walked = self.unlocked(database, |visit| {
+                visit.keyspace.patience = Patience::Nobody;
+                step(visit)
+            });
+            let seen = match walked? {
+                Ok(result) => return Ok(result),
+                Err(HeldForLong::ByCommand { seen }) => seen,
+                Err(HeldForLong::ByScript) => return Err(Problem::new(problems::BUSY)),
+            };
+            let holds = self.0.services.store.holds();
+            self.wait_for(poll_fn(|task| holds.park(seen, task.waker()))).await?;
         }
-        self.unlocked(database, step)
     }
 
     /// Runs `step` while no other thread is at the store, for steps that touch all keys and must be seen whole.  Shards are locked

@@ -6,12 +6,13 @@
 use super::method::{Choice, Pool};
 use super::{random, ttl};
 use crate::random::Random;
-use crate::store::databases::{ShardId, Store};
+use crate::store::databases::Store;
 use crate::store::entries::Deadline;
 use crate::store::hash::SHARD_COUNT;
 use crate::store::long_holds::Patience;
 use crate::store::recency::{AccessContext, Member, UNTRIED_ODDS, merit};
 use crate::store::shard::Shard;
+use crate::store::shard_id::ShardId;
 
 /// The most expired keys that are removed when a shard is visited.  They go before any other key.
 const EXPIRED_PER_VISIT: usize = 16;
@@ -224,7 +225,7 @@ impl<'h> VictimSearch<'h> {
 }
 
 fn population_in(store: &Store, id: ShardId, pool: Pool) -> usize {
-    let (keys, volatile_keys) = store.population(id);
+    let (keys, volatile_keys) = store.evictable_population(id);
     match pool {
         Pool::AllKeys => keys,
         Pool::Volatile => volatile_keys,

@@ -1,0 +1,191 @@
+//! Looks at shards that are held for long, which others take for those who wait.
+//!
+//! A command that walks the keys could try again whenever somebody lets go of something.  But its thread may be busy just then, and when it
+//! comes round somebody else has the shard, time and again.  So it leaves its look here, and whoever ends a turn and finds the
+//! shard free takes it: its place is before all who come later.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use super::long_holds::HeldForLong;
+use super::shard::Shard;
+use super::shard_id::ShardId;
+use crate::lock_order::{Mutex, rank};
+
+/// Looks that are left at most: as many as clients wait and shards are held in the worst case that is worth a place.  Beyond it
+/// commands try again by themselves.
+const LOOKS_MAX: usize = 10_000;
+
+/// A look that was left, as the one who wants to know what it finds has it.  If that is dropped, nobody takes it.
+pub struct Look<T> {
+    found: Arc<OnceLock<T>>,
+    pub(super) shard: ShardId,
+    /// The changes of what is held before the last attempt.
+    pub(super) seen: u64,
+}
+
+/// What has become of a look.
+pub enum Looked<T> {
+    /// What it has found.
+    Found(T),
+    /// Nobody could take it yet.
+    Left(Look<T>),
+    /// It is of no use: the shard is held for this reason.
+    Held(HeldForLong),
+}
+
+/// The looks that are left.
+#[derive(Default)]
+pub(super) struct Looks {
+    count: AtomicUsize,
+    left: Mutex<Vec<Left>, { rank::LOOKS }>,
+}
+
+struct Left {
+    shard: ShardId,
+    take: Take,
+}
+
+/// How a look is taken at its locked shard.
+pub(super) type Take = Box<dyn FnOnce(&mut Shard) + Send>;
+
+impl<T> Look<T> {
+    /// The shard.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Why nobody could take it yet.
+    pub fn reason(&self) -> HeldForLong {
+        HeldForLong::ByCommand { seen: self.seen }
+    }
+
+    /// What it has found.
+    pub(super) fn into_found(self) -> Result<T, Look<T>> {
+        // Whoever looks has it beside this, until a moment after it has found something.
+        if self.found.get().is_none() {
+            return Err(self);
+        }
+        let Look { found, shard, seen } = self;
+        match Arc::try_unwrap(found).map(OnceLock::into_inner) {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => unreachable!("it was there"),
+            Err(found) => Err(Look { found, shard, seen }),
+        }
+    }
+}
+
+impl Looks {
+    /// Leaves a look at a shard; none if there are too many.
+    pub(super) fn leave<T: Send + Sync + 'static>(
+        &self,
+        shard: ShardId,
+        seen: u64,
+        look: impl FnOnce(&mut Shard) -> T + Send + 'static,
+    ) -> Option<Look<T>> {
+        let found = Arc::new(OnceLock::new());
+        let wanted = Arc::downgrade(&found);
+        let take = move |shard: &mut Shard| {
+            if let Some(found) = wanted.upgrade() {
+                // Only this sets it.
+                let _ = found.set(look(shard));
+            }
+        };
+        let mut left = self.left.lock();
+        if left.len() >= LOOKS_MAX {
+            return None;
+        }
+        left.push(Left { shard, take: Box::new(take) });
+        self.count.store(left.len(), Relaxed);
+        Some(Look { found, shard, seen })
+    }
+
+    /// Whether any is left.
+    pub(super) fn are_left(&self) -> bool {
+        self.count.load(Relaxed) > 0
+    }
+
+    /// Has looks taken, the first one first; those that are given back stay.  True if any was taken.
+    pub(super) fn take(&self, mut take: impl FnMut(ShardId, Take) -> Result<(), Take>) -> bool {
+        // Held meanwhile, so that a thread that has just let go of a shard finds all looks at it.
+        let mut left = self.left.lock();
+        let before = left.len();
+        let still_left = |look: Left| {
+            let back = take(look.shard, look.take).err()?;
+            Some(Left { shard: look.shard, take: back })
+        };
+        *left = std::mem::take(&mut *left).into_iter().filter_map(still_left).collect();
+        self.count.store(left.len(), Relaxed);
+        left.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::super::keyspace::tests::ACCESS;
+    use super::super::long_holds::Patience;
+    use super::*;
+    use crate::clock::Now;
+    use crate::store::{Keyspace, Lifetime, Store};
+
+    fn view(store: &Store) -> Keyspace<'_> {
+        let now = Now::at(std::time::Duration::ZERO, std::time::Duration::ZERO);
+        let mut keyspace = Keyspace::new(store, now, ACCESS);
+        keyspace.patience = Patience::Nobody;
+        keyspace
+    }
+
+    #[test]
+    fn a_look_is_taken_by_whoever_finds_the_shard_free() {
+        let store = Store::new(1, 1, 2, 7);
+        let key = store.key(b"held");
+        let id = store.shard_of(0, key.hash);
+        view(&store).with_shard(id, |shard, access| shard.set(&key, b"value", Lifetime::Forever, access));
+        store.holds().note_turn(1);
+        let mut keyspace = view(&store);
+        let (is_there, there) = channel();
+        let (may_leave, leave) = channel::<()>();
+        let look = thread::scope(|scope| {
+            let store = &store;
+            scope.spawn(move || {
+                let _held = store.lock(id);
+                is_there.send(()).expect("the test waits");
+                // Until the other end is dropped.
+                let _ = leave.recv();
+            });
+            there.recv().expect("nobody else has it");
+            let Looked::Left(look) = keyspace.look(id, |shard, _| shard.len()) else {
+                panic!("somebody has it for long")
+            };
+            assert!(
+                matches!(keyspace.look(id, |_, _| ()), Looked::Left(_)),
+                "and drops it, so nobody takes it"
+            );
+            view(store).take_looks();
+            assert!(store.has_looks(), "it is held still");
+            drop(may_leave);
+            look
+        });
+        let before = store.holds().changes();
+        view(&store).take_looks();
+        assert!(!store.has_looks());
+        assert_eq!(store.holds().changes(), before + 1, "those who wait are told");
+        // What has changed since then does not matter.
+        view(&store).with_shard(id, |shard, access| assert!(shard.remove(&key, access)));
+        assert!(matches!(keyspace.finish_look(look), Looked::Found(1)));
+    }
+
+    #[test]
+    fn no_more_looks_are_left_than_the_limit_allows() {
+        let store = Store::new(1, 1, 1, 7);
+        let id = store.shard_number(0, 0);
+        let leave = || store.looks().leave(id, 0, |_| ());
+        let looks: Vec<_> = (0..LOOKS_MAX).map(|_| leave()).collect();
+        assert!(looks.iter().all(Option::is_some) && leave().is_none());
+        view(&store).take_looks();
+        assert!(leave().is_some());
+    }
+}
