@@ -12,6 +12,7 @@ use crate::differential::grow;
 use crate::support::client::{Client, request, text};
 use crate::support::peers;
 use crate::support::process::{Server, wait_for};
+use crate::transcripts::format::Peer;
 
 /// Requests that are grown for each command with keys.
 const REQUESTS: usize = 20;
@@ -44,6 +45,7 @@ const DOCS: &[(&str, &str)] = &[];
 const KEYS: &[(&str, &str)] = &[
     ("sort", "a request that SORT refuses has no keys here"),
     ("sort_ro", "a request that SORT_RO refuses has no keys here"),
+    ("zrank", "Redis 7.0 takes no third word"),
 ];
 
 /// Categories of the ACL whose lists differ, with the reason.
@@ -157,7 +159,7 @@ fn the_keys_of_commands_are_found_where_redis_finds_them() {
         let mut differences = Vec::new();
         for _ in 0..REQUESTS {
             let mut words: Vec<Vec<u8>> = ["COMMAND", "GETKEYS"].map(|word| word.as_bytes().to_vec()).into();
-            let mut grown = grow::request(row.command, &mut random);
+            let mut grown = grow::request(row.command, Peer::Redis, &mut random);
             if let Some((container, _)) = row.name.split_once('|') {
                 grown.insert(0, container.as_bytes().to_vec());
             }

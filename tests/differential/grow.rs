@@ -4,6 +4,8 @@ use quartet::command::Command;
 use quartet::command::syntax::{Argument, ArgumentKind, parse};
 use quartet::random::Random;
 
+use crate::transcripts::format::Peer;
+
 /// Few keys, so that commands meet.
 const KEYS: &[&str] = &["a", "b", "c", "key", ""];
 
@@ -22,8 +24,11 @@ const PATTERNS: &[&str] = &["*", "a", "?", "k*y", "[ab]", "[^a]", "nothing"];
 const BOUNDS: &[&str] = &["-inf", "+inf", "(1", "0", "3.5", "(20.5", "-", "+", "[1", "(a", "[text", "(", ""];
 
 /// Words that redis-server 7.0 does not know, so that it would refuse what Quartet does.
-const NEWER_WORDS: &[(&str, &str)] =
-    &[("IFEQ", "SET has it since Redis 8.4 and Valkey 8.1"), ("WITHSCORE", "ZRANK has it since Redis 7.2")];
+const NEWER_WORDS: &[(&str, &str)] = &[
+    ("IFEQ", "SET has it since Redis 8.4 and Valkey 8.1"),
+    ("WITHSCORE", "ZRANK has it since Redis 7.2"),
+    ("NOVALUES", "HSCAN has it since Redis 7.4 and Valkey 8.0"),
+];
 
 /// One in this many numbers is an edge, one in this many requests damaged.
 const EDGE_ODDS: usize = 8;
@@ -36,18 +41,23 @@ const SECONDS: (usize, usize) = (1_000, 1_000_000_000);
 /// Wall times start here, far in the future, for the same reason.
 const FAR_SECONDS: usize = 30_000_000_000;
 
-/// A request of this command.
-pub(crate) fn request(command: &Command, random: &mut Random) -> Vec<Vec<u8>> {
+/// A key.
+pub(crate) fn key(random: &mut Random) -> Vec<u8> {
+    pick(KEYS, random).into_bytes()
+}
+
+/// A request of this command for a peer.
+pub(crate) fn request(command: &Command, peer: Peer, random: &mut Random) -> Vec<Vec<u8>> {
     let mut words = vec![command.name.as_bytes().to_vec()];
     let mut counted = None;
     for mut argument in parse(command.syntax) {
-        // As many keys as the number before them says, unless that is damaged below.
-        let keys = counted.take().unwrap_or(1);
-        for _ in 0..keys {
-            argument.multiple &= keys == 1;
-            grow(&argument, random, &mut words);
+        // As many keys or fields as the number before them says, unless that is damaged below.
+        let times = counted.take();
+        argument.multiple &= times.is_none();
+        for _ in 0..times.unwrap_or(1) {
+            grow(&argument, peer, random, &mut words);
         }
-        if argument.name == "numkeys" {
+        if argument.name == "numkeys" || argument.name == "numfields" {
             let count = 1 + random.below(3);
             words.pop();
             words.push(count.to_string().into_bytes());
@@ -60,9 +70,10 @@ pub(crate) fn request(command: &Command, random: &mut Random) -> Vec<Vec<u8>> {
     words
 }
 
-fn grow(argument: &Argument, random: &mut Random, words: &mut Vec<Vec<u8>>) {
-    let is_newer =
-        |argument: &Argument| NEWER_WORDS.iter().any(|(word, _)| argument.token.as_deref() == Some(*word));
+fn grow(argument: &Argument, peer: Peer, random: &mut Random, words: &mut Vec<Vec<u8>>) {
+    let is_newer = |argument: &Argument| {
+        peer == Peer::Redis && NEWER_WORDS.iter().any(|(word, _)| argument.token.as_deref() == Some(*word))
+    };
     if is_newer(argument) || argument.optional && random.below(3) != 0 {
         return;
     }
@@ -73,10 +84,10 @@ fn grow(argument: &Argument, random: &mut Random, words: &mut Vec<Vec<u8>>) {
         }
         match argument.kind {
             ArgumentKind::PureToken => {}
-            ArgumentKind::Block => argument.arguments.iter().for_each(|part| grow(part, random, words)),
+            ArgumentKind::Block => argument.arguments.iter().for_each(|part| grow(part, peer, random, words)),
             ArgumentKind::OneOf => {
                 let choices: Vec<_> = argument.arguments.iter().filter(|choice| !is_newer(choice)).collect();
-                grow(choices[random.below(choices.len())], random, words);
+                grow(choices[random.below(choices.len())], peer, random, words);
             }
             _ => words.push(value(argument, random).into_bytes()),
         }

@@ -1,5 +1,6 @@
 //! Comparison with real servers: a golden reply is one that they give.
 
+mod comparison;
 mod golden;
 pub(crate) mod grow;
 mod payloads;
