@@ -37,7 +37,7 @@ fn rewrite(transcript: &Transcript, peer: Peer, mut target: Target) {
     let mut replacements = Vec::new();
     for (index, (step, outcome)) in transcript.steps.iter().zip(outcomes).enumerate() {
         let Some(outcome) = outcome else { continue };
-        if answers_for(transcript, step, peer) && !outcome_matches(step, &outcome) {
+        if answers_for(transcript, step, peer) && !outcome_matches(step, &outcome, Some(peer)) {
             replacements.push((index, outcome_lines(step, &outcome)));
         }
     }

@@ -40,6 +40,7 @@
 //! | `crash` | cuts the power: the server starts again on what was synced |
 //! | `unordered` | the next command's reply may come in any order; the golden one is sorted |
 //! | `difference redis: reason` | the next command is answered otherwise by that peer, for this reason |
+//! | `difference nats b: reason` | the same, and only client `b` receives something else: what others receive is compared |
 //! | `since valkey 9.0` | the next command, or above the first command the whole file, is that new |
 //! | `with --setting value` | above the first command: a setting of Quartet, quoted where it has spaces |
 //! | `nats setting: value` | above the first command: a line of the configuration of nats-server |
@@ -149,9 +150,18 @@ pub(crate) struct Step {
     /// The reply comes in any order.
     pub(crate) unordered: bool,
     /// Peers that are known to answer otherwise.
-    pub(crate) differs: Vec<Peer>,
+    pub(crate) differs: Vec<Difference>,
     /// The version that brought the command, if it is newer than the file.
     pub(crate) since: Option<Since>,
+}
+
+/// A peer that is known to answer a step otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Difference {
+    /// Which peer.
+    pub(crate) peer: Peer,
+    /// The only client that receives something else; all do if none is named.
+    pub(crate) client: Option<char>,
 }
 
 /// A file.
@@ -175,7 +185,7 @@ pub(crate) struct Transcript {
 #[derive(Default)]
 struct Notes {
     unordered: bool,
-    differs: Vec<Peer>,
+    differs: Vec<Difference>,
     since: Option<Since>,
 }
 
@@ -240,9 +250,10 @@ impl Transcript {
             "since" if self.steps.is_empty() => self.since = Some(since(rest)?),
             "since" => notes.since = Some(since(rest)?),
             "difference" => {
-                let (server, reason) = rest.split_once(": ").ok_or("a difference needs a reason")?;
-                let peer = PEERS.into_iter().find(|peer| peer.name() == server);
-                notes.differs.push(peer.ok_or("no such peer")?);
+                let (whose, reason) = rest.split_once(": ").ok_or("a difference needs a reason")?;
+                let (server, client) = whose.split_once(' ').unwrap_or((whose, ""));
+                let peer = PEERS.into_iter().find(|peer| peer.name() == server).ok_or("no such peer")?;
+                notes.differs.push(Difference { peer, client: client.chars().next() });
                 if reason.len() < 5 {
                     return Err("a difference needs a reason".to_owned());
                 }
