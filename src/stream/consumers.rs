@@ -202,8 +202,8 @@ impl Consumers {
         self.slots.values().any(has_passed)
     }
 
-    /// Whether one of them still needs a message.
-    pub(super) fn need(&self, sequence: u64, subject: &[u8]) -> bool {
+    /// Whether one of them still needs a message.  If nobody knows its subject, it may be on any.
+    pub(super) fn need(&self, sequence: u64, subject: Option<&[u8]>) -> bool {
         self.slots.values().any(|slot| slot.consumer.needs(sequence, subject))
     }
 }

@@ -40,7 +40,7 @@ impl Stream {
     pub(super) fn do_work(self: &Arc<Stream>, work: &mut Work, now: Now, effects: &mut Effects) -> Done {
         let steps = std::mem::take(&mut work.steps);
         // The end of the messages that are read from the journal.
-        let end = steps.iter().rev().find_map(|(_, place)| place.as_ref()?.end_in_journal());
+        let end = steps.iter().rev().find_map(|(_, place)| place.end_in_journal());
         let name = Arc::clone(&work.name);
         let mut reading = std::mem::take(&mut work.reading);
         let mut courier = Courier::new(self, &name, work.traits, &mut reading);
@@ -48,8 +48,8 @@ impl Stream {
         for (effect, place) in steps {
             match effect {
                 Effect::Deliver(delivery) => {
-                    let expected = place.as_ref().map_or(0, |place| place.bytes_until(end));
-                    courier.deliver(&delivery, place, expected, effects);
+                    let expected = place.bytes_until(end);
+                    courier.deliver(&delivery, &place, expected, effects);
                 }
                 // It would follow a message that its receiver has not got.
                 Effect::Status { target, status }
@@ -97,8 +97,7 @@ impl<'c> Courier<'c> {
         self.done
     }
 
-    fn deliver(&mut self, delivery: &Delivery, place: Option<Place>, expected: usize, effects: &mut Effects) {
-        let Some(place) = place else { return };
+    fn deliver(&mut self, delivery: &Delivery, place: &Place, expected: usize, effects: &mut Effects) {
         if self.is_held {
             return self.done.held.push(unread(delivery, Failure::Refusal));
         }
@@ -112,7 +111,7 @@ impl<'c> Courier<'c> {
             }
         };
         reply.truncate(*prefix);
-        let sent = stream.read(delivery.sequence, &place, expected, reading, |message| {
+        let sent = stream.read(delivery.sequence, place, expected, reading, |message| {
             numbers_of(delivery, uncounted, message.time).write(reply);
             done.messages += 1;
             done.bytes += message.subject.len() + message.headers.len() + message.payload.len();

@@ -200,7 +200,7 @@ fn first(data: &Data) -> First {
     if let Some(message) = data.contents().journaled.get(sequence) {
         return First::Known(Time::from_nanoseconds(message.time));
     }
-    data.contents().place(sequence).map_or(First::Known(Time::ZERO), |place| First::Read(sequence, place))
+    First::Read(sequence, data.contents().place(sequence))
 }
 
 /// Subjects with their numbers of messages.

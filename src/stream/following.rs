@@ -168,8 +168,8 @@ impl Follower {
             let is_wanted = sequence > self.latest_until || is_last_of_subject(state, sequence)?;
             steps.extend(self.hole(index, at, sequence - 1).map(Step::Hole));
             at = sequence + 1;
-            if is_wanted && let Some(place) = data.contents().place(sequence) {
-                steps.push(Step::Message(sequence, place));
+            if is_wanted {
+                steps.push(Step::Message(sequence, data.contents().place(sequence)));
             }
         }
         if is_end && at <= index.last() {
@@ -253,13 +253,13 @@ fn removed_within(index: &Index, from: u64, to: u64) -> u64 {
 fn is_last_of_subject(state: &State, sequence: u64) -> Result<bool, Missing> {
     let data = &state.data;
     let Some(facts) = data.contents().facts(sequence)? else { return Ok(true) };
-    Ok(data.last_matching(u64::MAX, &Filter::of([facts.subject]))? == Some(sequence))
+    Ok(data.last_known(u64::MAX, &Filter::of([facts.subject]))? == Some(sequence))
 }
 
 fn length(place: &Place) -> usize {
     match place {
         Place::Journal(_, length) => *length,
-        Place::Memory(_) | Place::File(_) => 0,
+        Place::Memory(_) | Place::File(_) | Place::Nowhere => 0,
     }
 }
 

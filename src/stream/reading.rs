@@ -23,6 +23,8 @@ pub enum ReadError {
     Journal(journal::ReadError),
     /// The journal has another record there.
     NoMessage,
+    /// The message with this sequence was damaged when it was to be moved out of the journal.
+    Lost(u64),
 }
 
 impl ReadError {
@@ -32,7 +34,7 @@ impl ReadError {
             ReadError::Gone => false,
             ReadError::File(error) => matches!(error, segment::ReadError::Damaged(_)),
             ReadError::Journal(error) => matches!(error, journal::ReadError::Damaged { .. }),
-            ReadError::NoMessage => true,
+            ReadError::NoMessage | ReadError::Lost(_) => true,
         }
     }
 }
@@ -45,6 +47,9 @@ impl fmt::Display for ReadError {
             ReadError::Journal(error) => write!(formatter, "{error}"),
             ReadError::NoMessage => {
                 formatter.write_str("the journal has another record where a message should be")
+            }
+            ReadError::Lost(sequence) => {
+                write!(formatter, "message {sequence} was damaged in the journal, and is lost")
             }
         }
     }
@@ -65,7 +70,25 @@ impl Stream {
         reading: &mut LastRead,
         see: impl FnOnce(&StoredMessage<'_>) -> T,
     ) -> Result<T, ReadError> {
+        let read = self.read_there(sequence, place, expected, reading, see);
+        read.map_err(|error| match error {
+            ReadError::Gone if self.state.lock().data.index.unknown().contains(sequence) => {
+                ReadError::Lost(sequence)
+            }
+            error => error,
+        })
+    }
+
+    fn read_there<T>(
+        &self,
+        sequence: u64,
+        place: &Place,
+        expected: usize,
+        reading: &mut LastRead,
+        see: impl FnOnce(&StoredMessage<'_>) -> T,
+    ) -> Result<T, ReadError> {
         match place {
+            Place::Nowhere => Err(ReadError::Gone),
             Place::Memory(kept) => Ok(see(&kept.message(sequence))),
             Place::File(file) => read_file(sequence, file, reading, see),
             Place::Journal(position, length) => {
@@ -77,7 +100,7 @@ impl Stream {
                     (Err(ReadError::Journal(journal::ReadError::Removed { .. })), Some(see)) => {
                         let place = self.state.lock().data.contents.place(sequence);
                         match place {
-                            Some(Place::File(file)) => read_file(sequence, &file, reading, see),
+                            Place::File(file) => read_file(sequence, &file, reading, see),
                             _ => Err(ReadError::Gone),
                         }
                     }
@@ -117,9 +140,9 @@ impl Stream {
         let place = {
             let state = self.state.lock();
             let is_stored = state.data.index.is_stored(sequence);
-            is_stored.then(|| state.data.contents.place(sequence)).flatten()
+            if is_stored { state.data.contents.place(sequence) } else { Place::Nowhere }
         };
-        self.read(sequence, &place.ok_or(ReadError::Gone)?, 0, &mut LastRead::default(), see)
+        self.read(sequence, &place, 0, &mut LastRead::default(), see)
     }
 }
 
@@ -142,7 +165,11 @@ fn read_file<T>(
         match reader.next_message() {
             Ok(Some(message)) if message.sequence < sequence => {}
             Ok(Some(message)) if message.sequence == sequence => return Ok(see(&message)),
-            Ok(_) => return Err(ReadError::Gone),
+            Ok(behind) => {
+                // The reader has passed that message, so the next one may not go on from here.
+                reading.next = behind.map_or(reading.next, |message| message.sequence + 1);
+                return Err(ReadError::Gone);
+            }
             Err(segment::ReadError::Damaged(damage)) if !damage.concerns(sequence) => {}
             Err(error) => return Err(ReadError::File(error)),
         }

@@ -55,7 +55,7 @@ impl Stream {
             let failed = |why: &str| Err(error::MESSAGE_DELETE_FAILED.with(why));
             Ok(if definition.sealed {
                 Err(error::STREAM_SEALED.error())
-            } else if definition.deny_delete {
+            } else if definition.deny_delete && !index.unknown().contains(sequence) {
                 failed("message delete not permitted")
             } else if sequence > index.last() {
                 failed("stream store EOF")

@@ -54,7 +54,7 @@ pub(super) struct LastRead {
 pub(super) struct Work {
     pub(super) consumer: u64,
     pub(super) name: Arc<str>,
-    pub(super) steps: Vec<(Effect, Option<Place>)>,
+    pub(super) steps: Vec<(Effect, Place)>,
     pub(super) traits: Traits,
     pub(super) reading: LastRead,
     /// Whether there may be more to deliver at once.
@@ -236,7 +236,7 @@ impl Stream {
                 }
                 Effect::Keep(_) => continue,
                 Effect::Deliver(delivery) => data.contents.place(delivery.sequence),
-                _ => None,
+                _ => Place::Nowhere,
             };
             steps.push((effect, place));
         }

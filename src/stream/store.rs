@@ -176,7 +176,11 @@ impl Stream {
         }
         let last_on = match wishes.expected_last_subject_sequence {
             Some(_) => state.last_on(wishes.expected_subject.unwrap_or(message.subject))?,
-            None => 0,
+            None => Ok(0),
+        };
+        let last_on = match last_on {
+            Ok(last_on) => last_on,
+            Err(error) => return Ok(Made::known(Err(error), state)),
         };
         let now = now.max(state.last_time());
         let overlay = Overlay { state, last_on, now };
@@ -335,20 +339,27 @@ impl State {
         later.last().map_or(self.last_sequence() + 1, |first| first.sequence)
     }
 
-    /// The sequence of the last message whose subject matches, unapplied ones included; zero if there is none.
-    fn last_on(&mut self, pattern: &[u8]) -> Result<u64, Missing> {
-        if subject::is_literal(pattern) {
+    /// The sequence of the last message whose subject matches, unapplied ones included; zero if there is none.  An error for the
+    /// publisher if nobody knows, because a later message is unknown.
+    fn last_on(&mut self, pattern: &[u8]) -> Result<Result<u64, ApiError>, Missing> {
+        let unapplied = if subject::is_literal(pattern) {
             let unapplied = self.unapplied.of_subject(pattern);
-            if unapplied.count > 0 {
-                return Ok(unapplied.last);
-            }
-            return Ok(self.data.last_matching(u64::MAX, &Filter::of([pattern]))?.unwrap_or(0));
+            (unapplied.count > 0).then_some(unapplied.last)
+        } else {
+            let mut unapplied = self.unapplied.newest();
+            let last = unapplied.find(|message| subject::matches(pattern, &message.subject));
+            last.map(|message| message.sequence)
+        };
+        if let Some(last) = unapplied {
+            return Ok(Ok(last));
         }
-        let mut unapplied = self.unapplied.newest();
-        if let Some(last) = unapplied.find(|message| subject::matches(pattern, &message.subject)) {
-            return Ok(last.sequence);
+        let last = self.data.last_known(u64::MAX, &Filter::of([pattern]))?;
+        match self.data.index().last_unknown(u64::MAX).filter(|unknown| Some(*unknown) > last) {
+            Some(unknown) => Ok(Err(error::STORE_FAILED.with(format_args!(
+                "message {unknown} is damaged and may be the last one of the subject: delete it first"
+            )))),
+            None => Ok(Ok(last.unwrap_or(0))),
         }
-        Ok(self.data.last_matching(u64::MAX, &Filter::of([pattern]))?.unwrap_or(0))
     }
 
     /// Whether there is room for a message, unapplied ones included; if there is, whether it takes the place of another one.

@@ -15,6 +15,7 @@ mod restarts;
 mod settling;
 mod slowed;
 mod stalled;
+mod unknown;
 mod unreadable;
 mod upkeep;
 mod watched_api;

@@ -155,6 +155,11 @@ impl KeptStreams {
         &self.disks.files
     }
 
+    /// The disk of the journal.
+    pub(crate) fn journal(&self) -> &SimulatedDisk {
+        &self.disks.journal
+    }
+
     /// The operations of both disks that changed something.
     pub(crate) fn operations(&self) -> u64 {
         self.disks.journal.operations() + self.disks.files.operations()

@@ -139,6 +139,20 @@ impl SimulatedDisk {
         self.0.lock().bad_byte = refused.map(|(name, at)| (name.to_owned(), at));
     }
 
+    /// Writes zeros from where these bytes first are in a file to its end.  Returns in how many files they were.
+    pub(crate) fn erase_from(&self, found: &[u8]) -> usize {
+        let mut erased = 0;
+        let state = &mut *self.0.lock();
+        for number in state.names.values() {
+            let Contents { bytes, synced } = &mut state.files[*number];
+            let Some(place) = bytes.windows(found.len()).position(|window| window == found) else { continue };
+            bytes[place..].fill(0);
+            synced.iter_mut().skip(place).for_each(|byte| *byte = 0);
+            erased += 1;
+        }
+        erased
+    }
+
     fn spoil_at(&self, place_in: impl Fn(&[u8]) -> Option<usize>) -> usize {
         let mut spoiled = 0;
         let state = &mut *self.0.lock();

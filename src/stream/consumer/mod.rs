@@ -151,8 +151,8 @@ impl Consumer {
     }
 
     /// Whether the stream has to keep a message for this consumer.
-    pub fn needs(&self, sequence: u64, subject: &[u8]) -> bool {
-        if !self.rules.filter.matches(subject) {
+    pub fn needs(&self, sequence: u64, subject: Option<&[u8]>) -> bool {
+        if subject.is_some_and(|subject| !self.rules.filter.matches(subject)) {
             return false;
         }
         if sequence > self.position {

@@ -5,6 +5,9 @@
 //! and last sequence are, until the message there is removed while more than one other is left.  If a subject may have few
 //! messages only, all their sequences are kept and everything is exact.
 //!
+//! Damage may take everything that was known of a stored message but its sequence.  Such an *unknown* message counts among the
+//! stored ones, and any subject may be its own.
+//!
 //! What was stored since the last snapshot is in the journal only; of these few, [`journaled`] knows each.  [`limits`] says
 //! which messages leave a stream, [`purge`] which of them a purge takes, [`expiry`] when those with a time to live go.
 
@@ -23,6 +26,8 @@ mod tests;
 pub use history::{End, Known};
 pub use search::{Count, Next, TooManySubjects};
 
+use std::ops::RangeInclusive;
+
 use roaring::RoaringTreemap;
 use subjects::Subjects;
 
@@ -40,6 +45,8 @@ pub struct Index {
     subjects: Subjects,
     /// Sequences between the first and the last that are not stored.
     deleted: RoaringTreemap,
+    /// Stored messages of which nothing is known but their sequences.
+    unknown: RoaringTreemap,
 }
 
 impl Index {
@@ -53,6 +60,7 @@ impl Index {
             bytes: 0,
             subjects: Subjects::new(keeps_sequences(max_messages_per_subject)),
             deleted: RoaringTreemap::new(),
+            unknown: RoaringTreemap::new(),
         }
     }
 
@@ -71,7 +79,7 @@ impl Index {
         self.messages
     }
 
-    /// The bytes of all stored messages.
+    /// The bytes of all stored messages but the unknown ones.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -91,6 +99,25 @@ impl Index {
         &self.deleted
     }
 
+    /// Stored messages of which nothing is known but their sequences, because they are damaged.  No subject counts them.
+    pub fn unknown(&self) -> &RoaringTreemap {
+        &self.unknown
+    }
+
+    /// The unknown messages from a sequence on.
+    pub fn unknown_from(&self, from: u64) -> impl Iterator<Item = u64> {
+        let mut unknown = self.unknown.iter();
+        unknown.advance_to(from);
+        unknown
+    }
+
+    /// The last unknown message up to a sequence.
+    pub fn last_unknown(&self, until: u64) -> Option<u64> {
+        let mut unknown = self.unknown.iter();
+        unknown.advance_back_to(until);
+        unknown.next_back()
+    }
+
     /// Whether all sequences of each subject are kept, so that messages have to be added one by one.
     pub fn keeps_sequences(&self) -> bool {
         self.subjects.has_middles()
@@ -103,11 +130,21 @@ impl Index {
 
     /// The first stored sequence from `from` on.
     pub fn stored_from(&self, from: u64) -> Option<u64> {
+        self.first_from(from, |range| self.deleted.range_cardinality(range))
+    }
+
+    /// The first stored sequence from `from` on that is not unknown.
+    pub fn known_from(&self, from: u64) -> Option<u64> {
+        self.first_from(from, |range| self.not_known_in(range))
+    }
+
+    /// The first sequence from `from` on that is none of those that `others` counts in a range.
+    fn first_from(&self, from: u64, others: impl Fn(RangeInclusive<u64>) -> u64) -> Option<u64> {
         let (mut at, mut step) = (from.max(self.first), 1);
         while at <= self.last {
             let end = at.saturating_add(step - 1).min(self.last);
-            let is_all_gone = self.deleted.range_cardinality(at..=end) == end - at + 1;
-            match (is_all_gone, step) {
+            let is_hole = others(at..=end) == end - at + 1;
+            match (is_hole, step) {
                 // A long hole is crossed in long steps, which become short again at its end.
                 (true, _) => (at, step) = (end.saturating_add(1), step.saturating_mul(2)),
                 (false, 1) => return Some(at),
@@ -115,6 +152,26 @@ impl Index {
             }
         }
         None
+    }
+
+    /// The last stored sequence before `before` that is not unknown.
+    pub fn known_before(&self, before: u64) -> Option<u64> {
+        let (mut end, mut step) = (before.checked_sub(1)?.min(self.last), 1_u64);
+        while end >= self.first {
+            let at = (end + 1).saturating_sub(step).max(self.first);
+            let is_hole = self.not_known_in(at..=end) == end - at + 1;
+            match (is_hole, step) {
+                (true, _) => (end, step) = (at.checked_sub(1)?, step.saturating_mul(2)),
+                (false, 1) => return Some(end),
+                (false, _) => step = (end - at).div_ceil(2).max(1),
+            }
+        }
+        None
+    }
+
+    /// How many sequences of a range are not stored or unknown.
+    fn not_known_in(&self, range: RangeInclusive<u64>) -> u64 {
+        self.deleted.range_cardinality(range.clone()) + self.unknown.range_cardinality(range)
     }
 
     /// A message has been stored.  Its sequence is behind all others; the ones between are not stored.
@@ -164,33 +221,53 @@ impl Index {
         (self.first, self.last, self.deleted) = (first, last, deleted);
     }
 
-    /// A message has been removed.  False if it was not stored, and then nothing changes.
+    /// These stored messages turn out to be unknown at a start, when all others were added.
+    pub fn add_unknown(&mut self, sequences: RoaringTreemap) {
+        self.messages += sequences.len();
+        self.unknown |= sequences;
+    }
+
+    /// A stored message turns out to be damaged, and what is known of it is going to be lost.
+    pub fn lose(&mut self, sequence: u64, subject: &[u8], size: u64) {
+        if self.is_stored(sequence)
+            && !self.unknown.contains(sequence)
+            && self.subjects.remove(subject, sequence)
+        {
+            self.bytes = self.bytes.saturating_sub(size);
+            self.unknown.insert(sequence);
+        }
+    }
+
+    /// A message has been removed.  False if it was not stored, and then nothing changes.  Of an unknown message, subject and
+    /// size are of no account.
     pub fn remove(&mut self, sequence: u64, subject: &[u8], size: u64) -> bool {
-        if !self.is_stored(sequence) || !self.subjects.remove(subject, sequence) {
+        if !self.is_stored(sequence) {
             return false;
         }
-        self.messages -= 1;
-        self.bytes = self.bytes.saturating_sub(size);
+        if !self.unknown.remove(sequence) {
+            if !self.subjects.remove(subject, sequence) {
+                return false;
+            }
+            self.bytes = self.bytes.saturating_sub(size);
+        }
+        self.take_out(sequence);
+        true
+    }
+
+    /// A message has been removed whose subject cannot be found out, because the file's directory is damaged by now.  That subject
+    /// still counts it.
+    pub fn remove_counted(&mut self, sequence: u64) {
+        if self.is_stored(sequence) {
+            self.take_out(sequence);
+        }
+    }
+
+    fn take_out(&mut self, sequence: u64) {
+        self.messages = self.messages.saturating_sub(1);
         if self.messages == 0 {
             self.first = self.last + 1;
             self.deleted.clear();
         } else if sequence == self.first {
-            self.first = self.stored_from(sequence + 1).unwrap_or(self.last + 1);
-            self.deleted.remove_range(..self.first);
-        } else {
-            self.deleted.insert(sequence);
-        }
-        true
-    }
-
-    /// A message has been removed of which nothing is known but its sequence, because its file is damaged.  Its subject still
-    /// counts it.
-    pub fn remove_unknown(&mut self, sequence: u64) {
-        if !self.is_stored(sequence) {
-            return;
-        }
-        self.messages = self.messages.saturating_sub(1);
-        if sequence == self.first {
             self.first = self.stored_from(sequence + 1).unwrap_or(self.last + 1);
             self.deleted.remove_range(..self.first);
         } else {

@@ -59,7 +59,7 @@ impl Index {
         literals.chain(wildcards).chain(all.into_iter().flatten())
     }
 
-    /// Where the newest message is that the filter matches.
+    /// Where the newest known message is that the filter matches.
     pub fn last_matching(&self, filter: &Filter) -> Option<End> {
         // If the highest is a bound, a lower sequence that is exact may be the newest: storage searches back from the bound.
         self.each_matching(filter).map(|(_, known)| known.last).max_by_key(|last| last.sequence)
@@ -113,12 +113,12 @@ impl Index {
         }
     }
 
-    /// How many messages from `from` on the filter matches.
+    /// How many messages from `from` on the filter matches, with all unknown ones.
     pub fn count_from(&self, from: u64, filter: &Filter) -> Count {
         if filter.is_all() {
             return Count::Exact(self.messages_from(from));
         }
-        let (mut counted, mut open) = (0, HashSet::new());
+        let (mut counted, mut open) = (self.unknown.range_cardinality(from..), HashSet::new());
         for (subject, known) in self.each_matching(filter) {
             if known.first.sequence >= from {
                 counted += known.count;

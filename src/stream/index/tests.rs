@@ -245,3 +245,62 @@ fn a_subject_takes_less_than_a_hundred_bytes() {
     assert!(each + 16.0 <= 100.0, "{each} bytes");
     assert_eq!(index.matching(b"orders.7.*.>").count(), 3000);
 }
+
+/// Messages are added, lost and removed at random: an unknown one counts as stored, and for every filter.
+#[test]
+fn unknown_messages_are_stored_messages_of_any_subject() {
+    for seed in 0..20 {
+        let mut random = Random::with_seed(seed);
+        let mut index = Index::new(1, [None, Some(5)][random.below(2)]);
+        // Whether a stored message is known.
+        let mut twin: BTreeMap<u64, bool> = BTreeMap::new();
+        for _ in 0..300 {
+            let of_any = |twin: &BTreeMap<u64, bool>, random: &mut Random| {
+                twin.keys().nth(random.below(twin.len().max(1))).copied().unwrap_or_default()
+            };
+            match random.below(4) {
+                0 | 1 => {
+                    let sequence = index.last() + 1 + random.below(9).saturating_sub(6) as u64;
+                    index.add(sequence, if sequence.is_multiple_of(2) { b"even" } else { b"odd" }, 10);
+                    twin.insert(sequence, true);
+                }
+                part => {
+                    let start = of_any(&twin, &mut random);
+                    for sequence in start..start + [1, 1, 12][random.below(3)] {
+                        let subject: &[u8] = if sequence.is_multiple_of(2) { b"even" } else { b"odd" };
+                        if part == 2 {
+                            index.lose(sequence, subject, 10);
+                            twin.entry(sequence).and_modify(|is_known| *is_known = false);
+                        } else {
+                            assert_eq!(index.remove(sequence, subject, 10), twin.remove(&sequence).is_some());
+                        }
+                    }
+                }
+            }
+            let known = || twin.iter().filter(|(_, is_known)| **is_known).map(|(sequence, _)| *sequence);
+            let unknown: Vec<u64> = twin.iter().filter(|(_, known)| !**known).map(|(at, _)| *at).collect();
+            assert_eq!(index.unknown().iter().collect::<Vec<_>>(), unknown);
+            assert_eq!((index.messages(), index.bytes()), (twin.len() as u64, known().count() as u64 * 10));
+            assert_eq!(index.first(), twin.keys().next().copied().unwrap_or(index.last() + 1));
+            let at = random.below(index.last() as usize + 3) as u64;
+            assert_eq!(index.stored_from(at), twin.range(at..).next().map(|(sequence, _)| *sequence));
+            assert_eq!(index.known_from(at), known().find(|sequence| *sequence >= at));
+            assert_eq!(index.known_before(at), known().filter(|sequence| *sequence < at).last());
+            assert_eq!(
+                index.last_unknown(at),
+                unknown.iter().copied().filter(|other| *other <= at).next_back()
+            );
+            assert!(index.unknown_from(at).eq(unknown.iter().copied().filter(|other| *other >= at)));
+            let odd = known().filter(|sequence| *sequence >= index.first() && sequence % 2 == 1).count();
+            let counted = index.count_from(0, &Filter::of([&b"odd"[..]]));
+            assert_eq!(counted, Count::Exact(odd as u64 + unknown.len() as u64));
+        }
+        let (mut restored, unknown) = (Index::new(1, None), index.unknown().clone());
+        restored.restore(index.first(), index.last(), index.deleted().clone());
+        for (sequence, _) in twin.iter().filter(|(_, is_known)| **is_known) {
+            restored.add_stored(*sequence, if sequence % 2 == 0 { b"even" } else { b"odd" }, 10);
+        }
+        restored.add_unknown(unknown);
+        assert_eq!((restored.messages(), restored.bytes()), (index.messages(), index.bytes()));
+    }
+}

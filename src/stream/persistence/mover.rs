@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::super::reading::ReadError;
 use super::super::running::LastRead;
-use super::super::segment::{self, Appender, FileId, Segment, rewrite, segment_bytes};
+use super::super::segment::{Appender, FileId, Segment, rewrite, segment_bytes};
 use super::super::shared::{Keeping, Life, Stream};
-use super::super::state::Place;
+use super::super::state::{Data, Place};
 use crate::delivery::Effects;
-use crate::journal;
 use crate::wait::{Lost, Position, thread_waker};
 
 /// A message that is to be moved.
@@ -45,9 +43,8 @@ impl Stream {
             let last = behind.map_or(data.index.last(), |message| message.sequence - 1);
             let is_moved = |sequence: &u64| *sequence <= last && data.index.is_stored(*sequence);
             let sequences = journaled.from(0).map(|message| message.sequence).filter(is_moved);
-            let moving: Vec<Moving> = sequences
-                .filter_map(|sequence| Some(Moving { sequence, place: data.contents.place(sequence)? }))
-                .collect();
+            let moving: Vec<Moving> =
+                sequences.map(|sequence| Moving { sequence, place: data.contents.place(sequence) }).collect();
             let worth = data.contents.segments.worth_rewriting(data.index.first(), data.index.deleted());
             (
                 moving,
@@ -63,7 +60,7 @@ impl Stream {
             return Ok(Some(Extent { last: 0 }));
         }
         if moving.is_empty() && worth_rewriting.is_empty() {
-            self.install(Vec::new(), Vec::new(), next_file, last);
+            self.install(Vec::new(), Vec::new(), &[], next_file, last);
             return Ok(Some(Extent { last }));
         }
         let disk = self.hub.folder.open()?;
@@ -73,7 +70,7 @@ impl Stream {
         {
             appender.resume(&segment)?;
         }
-        self.append_all(&moving, &mut appender)?;
+        let lost = self.append_all(&moving, &mut appender)?;
         let (mut written, mut next_file) = appender.finish()?;
         let mut rewritten = Vec::new();
         for segment in worth_rewriting {
@@ -93,11 +90,13 @@ impl Stream {
             rewritten.push((segment.id(), anew));
         }
         written.shrink_to_fit();
-        self.install(written, rewritten, next_file, last);
+        self.install(written, rewritten, &lost, next_file, last);
         Ok(Some(Extent { last }))
     }
 
-    fn append_all(&self, moving: &[Moving], appender: &mut Appender) -> io::Result<()> {
+    /// Appends messages.  Returns the stored ones among them that are damaged in the journal.
+    fn append_all(&self, moving: &[Moving], appender: &mut Appender) -> io::Result<Vec<u64>> {
+        let mut lost = Vec::new();
         let mut reading = LastRead::default();
         let end = moving.last().and_then(|last| last.place.end_in_journal());
         for Moving { sequence, place } in moving {
@@ -108,17 +107,18 @@ impl Stream {
                 Ok(appended) => appended.map_err(io::Error::other)?,
                 Err(error) => {
                     let is_stored = self.state.lock().data.index.is_stored(*sequence);
-                    if is_stored && !is_damage(&error) {
+                    if is_stored && !error.is_damage() {
                         return Err(io::Error::other(error));
                     }
                     if is_stored {
-                        // The snapshot of all services is not to fail because of it: who asks for it gets an error.
+                        // The snapshot of all services is not to fail because of it.
                         tracing::error!(stream = &*self.name, sequence, %error, "a message is lost");
+                        lost.push(*sequence);
                     }
                 }
             }
         }
-        Ok(())
+        Ok(lost)
     }
 
     /// Puts new files in the place of the journal's copies of messages, and of the older files that they were rewritten from.
@@ -126,16 +126,23 @@ impl Stream {
         &self,
         written: Vec<Arc<Segment>>,
         rewritten: Vec<(FileId, Vec<Arc<Segment>>)>,
+        lost: &[u64],
         next_file: u64,
         last: u64,
     ) {
         let mut state = self.state.lock();
-        let contents = &mut state.data.contents;
+        let Data { index, contents, .. } = &mut state.data;
         contents.segments.install(written);
         for (former, anew) in rewritten {
             contents.segments.replace(former, anew);
         }
         contents.next_file = next_file;
+        for &sequence in lost {
+            // As long as the journal's copy is known, so are its facts.
+            if let Ok(Some(facts)) = contents.facts(sequence) {
+                index.lose(sequence, &facts.subject, facts.size);
+            }
+        }
         contents.journaled.drop_through(last);
         let first = state.data.index.first();
         state.data.contents.segments.take_before(first);
@@ -157,16 +164,6 @@ impl Stream {
             }
         }
     }
-}
-
-/// Whether a message can never be read, however often that is tried.
-fn is_damage(error: &ReadError) -> bool {
-    matches!(
-        error,
-        ReadError::NoMessage
-            | ReadError::Journal(journal::ReadError::Damaged { .. })
-            | ReadError::File(segment::ReadError::Damaged(_))
-    )
 }
 
 /// How long a thread waits before it looks again whether another one has applied the changes.

@@ -19,7 +19,7 @@ use crate::stream::index::Index;
 use crate::stream::ingest::{IdMark, KnownId};
 use crate::stream::record::Record;
 use crate::stream::running::settle_consumer;
-use crate::stream::segment::{self, Damage, FileEntry, FileId, Opened, Segments};
+use crate::stream::segment::{self, Damage, FileEntry, FileId, Opened, Segment, Segments};
 use crate::stream::shared::{Keeping, State, Stream};
 use crate::stream::state::Data;
 use crate::stream::unapplied::{Change, Then};
@@ -84,6 +84,7 @@ impl Restoring {
             }
             segments.push(segment);
         }
+        index.add_unknown(unknown(&index, &segments)?);
         data.contents.segments = Segments::new(segments);
         data.contents.next_file = self.next_file;
         for (sequence, due) in self.expiry {
@@ -99,6 +100,23 @@ impl Restoring {
         data.index = index;
         Ok(data)
     }
+}
+
+/// The stored messages that no file has: of these, damage has left nothing but the sequences.
+fn unknown(index: &Index, segments: &[Arc<Segment>]) -> io::Result<RoaringTreemap> {
+    let mut unknown = RoaringTreemap::new();
+    let given = (index.last() + 1).saturating_sub(index.first());
+    let stored = given - index.deleted().range_cardinality(index.first()..=index.last());
+    if stored > index.messages() {
+        unknown.insert_range(index.first()..=index.last());
+        unknown -= index.deleted();
+        for segment in segments {
+            let directory = segment.directory().map_err(io::Error::other)?;
+            let known: RoaringTreemap = directory.rows().map(|row| row.sequence).collect();
+            unknown -= known;
+        }
+    }
+    Ok(unknown)
 }
 
 /// A consumer as a snapshot has it.

@@ -84,7 +84,7 @@ impl Serving<'_> {
             };
             let is_none = sequences.is_empty();
             let wanted = sequences.into_iter().filter(|sequence| *sequence >= from);
-            let places = wanted.filter_map(|sequence| Some((sequence, data.contents().place(sequence)?)));
+            let places = wanted.map(|sequence| (sequence, data.contents().place(sequence)));
             Ok((until, Some((is_none, places.collect::<Vec<_>>()))))
         })?;
         match found {

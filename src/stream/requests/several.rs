@@ -168,8 +168,8 @@ impl Several {
         match &self.source {
             Source::Following { filter, from, .. } => self.stream.with(|state| {
                 let sequences = state.data.next_many(*from, u64::MAX, filter, most)?;
-                let place = |sequence| Some((sequence, state.data.contents().place(sequence)?));
-                Ok(sequences.into_iter().filter_map(place).collect())
+                let place = |sequence| (sequence, state.data.contents().place(sequence));
+                Ok(sequences.into_iter().map(place).collect())
             }),
             Source::Found { places, next, .. } => Ok(places[*next..].iter().take(most).cloned().collect()),
         }

@@ -208,7 +208,8 @@ impl Data {
     fn rebuild_index(&mut self) -> Result<(), Missing> {
         let mut index = Index::new(1, self.limits.max_messages_per_subject);
         index.restore(self.index.first(), self.index.last(), self.index.deleted().clone());
-        self.each_stored(|sequence, subject, size| index.add_stored(sequence, subject, size))?;
+        self.each_known(|sequence, subject, size| index.add_stored(sequence, subject, size))?;
+        index.add_unknown(self.index.unknown().clone());
         self.index = index;
         Ok(())
     }

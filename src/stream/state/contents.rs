@@ -52,6 +52,8 @@ pub(crate) enum Place {
     Journal(Position, usize),
     /// In a file.
     File(Arc<Segment>),
+    /// Nothing has it.
+    Nowhere,
 }
 
 impl Place {
@@ -59,7 +61,7 @@ impl Place {
     pub(in crate::stream) fn end_in_journal(&self) -> Option<u64> {
         match self {
             Place::Journal(position, length) => Some(position.0 + *length as u64),
-            Place::Memory(_) | Place::File(_) => None,
+            Place::Memory(_) | Place::File(_) | Place::Nowhere => None,
         }
     }
 
@@ -100,20 +102,20 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Where a stored message is; none if nothing is known of it.
-    pub(crate) fn place(&self, sequence: u64) -> Option<Place> {
+    /// Where a stored message is.
+    pub(crate) fn place(&self, sequence: u64) -> Place {
         if let Some(kept) = self.memory.get(&sequence) {
-            return Some(Place::Memory(Arc::clone(kept)));
+            return Place::Memory(Arc::clone(kept));
         }
         if let Some(message) = self.journaled.get(sequence) {
             let subject = self.journaled.subject_of(message).len();
             let length = subject + message.headers as usize + message.payload as usize;
-            return Some(Place::Journal(message.position, length));
+            return Place::Journal(message.position, length);
         }
-        self.segments.at_or_behind(sequence).map(Place::File)
+        self.segments.at_or_behind(sequence).map_or(Place::Nowhere, Place::File)
     }
 
-    /// What is known of a stored message; none if it cannot be read because its file is damaged.
+    /// What is known of a stored message; none if it is unknown, or the directory that has it is damaged by now.
     ///
     /// # Errors
     /// If a directory has to be read first.

@@ -22,11 +22,11 @@ impl Data {
         }
         let facts = match self.contents.facts(sequence)? {
             Some(facts) => facts,
-            // Its file is damaged, so nothing is known of it but its sequence.
+            // It is damaged, so nothing is known of it but its sequence.
             None => super::Facts { subject: Box::default(), size: message_size(0, 0, 0) },
         };
         if !self.index.remove(sequence, &facts.subject, facts.size) {
-            self.index.remove_unknown(sequence);
+            self.index.remove_counted(sequence);
         }
         self.forget(sequence);
         gone.push(Gone { sequence, subject: facts.subject });
@@ -112,7 +112,7 @@ impl Data {
                 let filter = purge.filter.map_or_else(Filter::all, |filter| Filter::of([filter]));
                 let most = usize::try_from(count).unwrap_or(usize::MAX);
                 let until = below.saturating_sub(1);
-                sequences.extend(self.next_many(self.index.first(), until, &filter, most)?);
+                sequences.extend(self.next_known(self.index.first(), until, &filter, most)?);
             }
         }
         Ok(sequences)

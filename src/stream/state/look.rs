@@ -1,15 +1,39 @@
 //! Looking for messages: exact answers, from the index where it knows them and from directories where it does not.
+//!
+//! Any subject may be that of an unknown message.  So who reads messages comes to it whatever the filter, and is answered
+//! by an error there; who removes messages by their subjects leaves it alone.
 
 use super::{Data, Missing};
 use crate::stream::filter::Filter;
 use crate::stream::index::{Count, End, Next};
 
 impl Data {
-    /// The first messages from `from` to `until` that a filter matches, up to `most`, in their order.
+    /// The first messages from `from` to `until` that a filter matches or that are unknown, up to `most`, in their order.
     ///
     /// # Errors
     /// If a directory has to be read first.
     pub(crate) fn next_many(
+        &self,
+        from: u64,
+        until: u64,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<u64>, Missing> {
+        let mut found = self.next_known(from, until, filter, most)?;
+        if !filter.is_all() && !self.index.unknown().is_empty() {
+            let unknown = self.index.unknown_from(from).take_while(|sequence| *sequence <= until);
+            found.extend(unknown.take(most));
+            found.sort_unstable();
+            found.truncate(most);
+        }
+        Ok(found)
+    }
+
+    /// The first messages from `from` to `until` that a filter is known to match, up to `most`, in their order.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(super) fn next_known(
         &self,
         from: u64,
         until: u64,
@@ -70,11 +94,19 @@ impl Data {
         Ok(counted + count)
     }
 
-    /// The last message up to `until` that a filter matches.
+    /// The last message up to `until` that a filter matches or that is unknown.
     ///
     /// # Errors
     /// If a directory has to be read first.
     pub(crate) fn last_matching(&self, until: u64, filter: &Filter) -> Result<Option<u64>, Missing> {
+        Ok(self.last_known(until, filter)?.max(self.index.last_unknown(until)))
+    }
+
+    /// The last message up to `until` that a filter is known to match.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn last_known(&self, until: u64, filter: &Filter) -> Result<Option<u64>, Missing> {
         let Some(end) = self.index.last_matching(filter) else { return Ok(None) };
         if end.is_exact && end.sequence <= until {
             return Ok(Some(end.sequence));
@@ -96,8 +128,8 @@ impl Data {
         Ok(None)
     }
 
-    /// The last message up to `until` of each subject that a filter matches, in the order of their sequences; none if there are
-    /// more than `max` subjects.
+    /// The last message up to `until` of each subject that a filter matches and all unknown ones, in the order of their
+    /// sequences; none if there are more than `max` subjects.
     ///
     /// # Errors
     /// If a directory has to be read first.
@@ -113,26 +145,27 @@ impl Data {
             if is_exact && sequence <= until {
                 found.push(sequence);
             } else {
-                found.extend(self.last_matching(until, &Filter::of([subject]))?);
+                found.extend(self.last_known(until, &Filter::of([subject]))?);
             }
         }
+        found.extend(self.index.unknown().iter().take_while(|sequence| *sequence <= until));
         found.sort_unstable();
         Ok(Some(found))
     }
 
-    /// The first message from `from` on that is on a subject.
+    /// The first message from `from` on that is known to be on a subject.
     pub(super) fn first_on(&self, subject: &[u8], from: u64) -> Result<Option<u64>, Missing> {
         Ok(self.oldest_on(subject, from, 1)?.first().copied())
     }
 
-    /// The first messages from `from` on that are on a subject, up to `count`.
+    /// The first messages from `from` on that are known to be on a subject, up to `count`.
     pub(super) fn oldest_on(&self, subject: &[u8], from: u64, count: u64) -> Result<Vec<u64>, Missing> {
         let most = usize::try_from(count).unwrap_or(usize::MAX);
-        self.next_many(from, u64::MAX, &Filter::of([subject]), most)
+        self.next_known(from, u64::MAX, &Filter::of([subject]), most)
     }
 
-    /// Shows the sequence, the subject and the size of every stored message.
-    pub(super) fn each_stored(&self, mut see: impl FnMut(u64, &[u8], u64)) -> Result<(), Missing> {
+    /// Shows the sequence, the subject and the size of every stored message that is not unknown.
+    pub(super) fn each_known(&self, mut see: impl FnMut(u64, &[u8], u64)) -> Result<(), Missing> {
         let segments = self.contents.segments.from(self.index.first());
         for at in 0..segments.len() {
             let directory = self.contents.directory_at(&segments, at)?;

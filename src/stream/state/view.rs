@@ -98,7 +98,9 @@ impl Messages for View<'_> {
     }
 
     fn last_matching(&self, filter: &Filter) -> Option<u64> {
-        self.known(self.data.last_matching(u64::MAX, filter), None)
+        // A consumer that begins at the last known message comes to the unknown ones behind it.
+        let known = self.known(self.data.last_known(u64::MAX, filter), None);
+        known.or(self.data.index.last_unknown(u64::MAX))
     }
 
     fn last_per_subject(&self, filter: &Filter) -> Vec<u64> {

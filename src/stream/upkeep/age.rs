@@ -80,8 +80,19 @@ impl Stream {
         Ok(())
     }
 
-    /// The sequence before which all messages are too old for the stream.
+    /// The sequence before which all messages are too old for the stream.  Unknown messages are as old as the next known one, since
+    /// they may be.
     fn old_before(&self, time: i64) -> u64 {
+        let before = self.known_old_before(time);
+        let state = self.state.lock();
+        let index = &state.data.index;
+        if before == 0 || index.unknown().is_empty() {
+            return before;
+        }
+        index.known_before(before).map_or(index.first(), |last| last + 1)
+    }
+
+    fn known_old_before(&self, time: i64) -> u64 {
         let (segment, journaled, newest) = {
             let state = self.state.lock();
             let Some(age) = state.data.limits().max_age.filter(|_| !state.upkeep.age.is_expiring) else {
@@ -169,7 +180,7 @@ impl State {
 
     fn next_too_old(&self) -> Option<i64> {
         self.data.limits().max_age?;
-        let first = self.data.index.stored_from(self.first_unseen())?;
+        let first = self.data.index.known_from(self.first_unseen())?;
         let journaled = self.data.contents.journaled.get(first);
         self.data.limits().expires_at(journaled.map_or(self.upkeep.age.time, |message| message.time))
     }
@@ -182,13 +193,13 @@ impl State {
     /// The first message that may become too old, if it is not known when that was stored.
     fn unknown_age(&self) -> Option<(u64, Arc<Segment>)> {
         self.data.limits().max_age?;
-        let first = self.data.index.stored_from(self.first_unseen())?;
+        let first = self.data.index.known_from(self.first_unseen())?;
         if first == self.upkeep.age.known {
             return None;
         }
-        match self.data.contents.place(first)? {
+        match self.data.contents.place(first) {
             Place::File(segment) => Some((first, segment)),
-            Place::Memory(_) | Place::Journal(..) => None,
+            Place::Memory(_) | Place::Journal(..) | Place::Nowhere => None,
         }
     }
 
@@ -241,8 +252,8 @@ impl State {
         let mut ends = Vec::new();
         for (subject, (count, last)) in subjects {
             let is_all = self.data.index.subject(&subject).is_some_and(|known| known.count == count);
-            if let Some(place) = self.data.contents.place(last).filter(|_| is_all) {
-                ends.push(Ending { subject, last, place, count });
+            if is_all {
+                ends.push(Ending { subject, last, place: self.data.contents.place(last), count });
             }
         }
         // Markers come in the order of the messages that they stand for.

@@ -132,7 +132,7 @@ impl Stream {
                 created: slot.created,
                 subject: subject.as_bytes().into(),
             });
-            (from, place.flatten())
+            (from, place)
         };
         // A consumer that has no dead-letter subject any more wants no letter, and a removed message cannot be sent.
         let is_there = place.is_some();

@@ -75,7 +75,7 @@ impl State {
         if data.definition().republish.is_none() || storing.sequence <= data.index.last() {
             return Ok(());
         }
-        let last = data.last_matching(u64::MAX, &Filter::of([&*storing.subject]))?;
+        let last = data.last_known(u64::MAX, &Filter::of([&*storing.subject]))?;
         self.upkeep.sequence_before = last.unwrap_or(0);
         Ok(())
     }

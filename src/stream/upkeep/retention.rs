@@ -34,7 +34,7 @@ impl State {
         let State { data, consumers, .. } = self;
         if data.store(storing)
             && data.definition().retention == Retention::Interest
-            && !consumers.need(storing.sequence, &storing.subject)
+            && !consumers.need(storing.sequence, Some(&storing.subject))
         {
             // No consumer was told of it.
             data.remove(storing.sequence, &mut Vec::new())?;
@@ -51,7 +51,7 @@ impl State {
 
     /// Whether no consumer needs a message.
     fn is_unneeded(&self, sequence: u64, subject: &[u8]) -> bool {
-        if self.consumers.need(sequence, subject) {
+        if self.consumers.need(sequence, Some(subject)) {
             return false;
         }
         // In a work queue, a message waits for a consumer.
@@ -79,7 +79,8 @@ impl Stream {
                 continue;
             }
             let facts = state.data.contents.facts(sequence)?;
-            if !facts.is_some_and(|facts| state.consumers.need(sequence, &facts.subject)) {
+            let subject = facts.as_ref().map(|facts| &*facts.subject);
+            if !state.consumers.need(sequence, subject) {
                 sequences.insert(sequence);
             }
         }

@@ -389,7 +389,7 @@ impl Twin {
         if rules.retention == Retention::Consumed {
             for (sequence, (subject, ..)) in &self.bench.memory.messages {
                 let needs = rules.filter.matches(subject) && !self.done.contains(sequence);
-                assert_eq!(self.bench.consumer.needs(*sequence, subject), needs, "{sequence}");
+                assert_eq!(self.bench.consumer.needs(*sequence, Some(subject)), needs, "{sequence}");
             }
         }
     }

@@ -53,12 +53,12 @@ fn a_message_delivered_often_enough_stays_in_the_stream() {
     bench.nak(1);
     bench.nak(2);
     bench.check(&["a: 1", "a: 2", "a: 3", "a: 1 x2", "max 1 x2"]);
-    assert!(bench.consumer.needs(1, b"x"));
+    assert!(bench.consumer.needs(1, Some(b"x")));
     bench.counts(0, 2, 0, 0);
     // Its receiver may have been late.
     bench.ack(1);
     bench.check(&["done 1"]);
-    assert!(!bench.consumer.needs(1, b"x"));
+    assert!(!bench.consumer.needs(1, Some(b"x")));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_dead_letter_is_asked_for_once_and_its_message_is_done_when_it_is_stored() {
     bench.nak(1);
     bench.nak(1);
     bench.check(&["a: 1", "a: 2", "a: 1 x2", "a: 1 x3", "max 1 x3", "dead 1 x3 max_deliveries"]);
-    assert!(bench.consumer.needs(1, b"x"));
+    assert!(bench.consumer.needs(1, Some(b"x")));
     bench.nak(1);
     bench.ack(1);
     bench.pass_seconds(10);
@@ -83,7 +83,7 @@ fn a_dead_letter_is_asked_for_once_and_its_message_is_done_when_it_is_stored() {
     bench.turn(|consumer, turn| consumer.left(turn, 1));
     bench.turn(|consumer, turn| consumer.left(turn, 1));
     bench.check(&["done 1"]);
-    assert!(!bench.consumer.needs(1, b"x"));
+    assert!(!bench.consumer.needs(1, Some(b"x")));
     bench.say(2, Acknowledgement::Terminate(b"bad"));
     bench.check(&["terminated 2 bad", "dead 2 x1 terminated"]);
     let ends: Vec<_> = bench

@@ -65,7 +65,7 @@ fn a_consumer_says_what_it_still_needs() {
     bench.ack(1);
     let needs = |bench: &Bench| {
         [(1, b"a"), (2, b"b"), (3, b"a"), (4, b"a")]
-            .map(|(sequence, subject)| bench.consumer.needs(sequence, subject))
+            .map(|(sequence, subject)| bench.consumer.needs(sequence, Some(subject)))
     };
     assert_eq!(needs(&bench), [false, false, true, true]);
     bench.ack(3);

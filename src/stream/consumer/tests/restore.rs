@@ -198,7 +198,7 @@ fn what_was_passed_over_is_delivered_or_kept_wherever_a_kill_cuts() {
             let is_delivered = effects.iter().filter_map(text).any(|said| said == "b: 2");
             records.extend(&bench.records[before..]);
             bench.restart(snapshot, &records);
-            let needed = [1, 2, 3].map(|sequence| bench.consumer.needs(sequence, b"x"));
+            let needed = [1, 2, 3].map(|sequence| bench.consumer.needs(sequence, Some(b"x")));
             assert_eq!(needed, [false, !is_delivered, false], "snapshot {seen} and {cut} appends");
         }
     }
