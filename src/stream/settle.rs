@@ -148,7 +148,7 @@ impl Stream {
     pub(super) fn tell_gone(&self, state: &mut State, gone: &mut Vec<Gone>) {
         self.hub.totals.note_removed(gone.len() as u64);
         for Gone { sequence, subject } in gone.drain(..) {
-            state.consumers.each(|consumer| consumer.removed(sequence, &subject));
+            state.consumers.each(|consumer| consumer.removed(sequence, subject.as_deref()));
         }
     }
 

@@ -117,6 +117,33 @@ fn what_was_damaged_in_the_journal_is_unknown_before_and_after_a_restart() {
 }
 
 #[test]
+fn consumers_that_are_there_when_a_message_is_lost_get_all_others() {
+    for (filter, expected) in [("k.a", vec!["1", "3"]), ("k.b", vec![]), ("k.*", vec!["1", "3"])] {
+        let mut kept = filled("");
+        create_consumer(&mut kept, &format!(r#","filter_subject":"{filter}""#));
+        kept.journal().spoil(b"the second one");
+        kept.snapshot();
+        // The lost one may be on any subject.
+        let pending = expected.len() as u64 + 1;
+        assert_eq!(counts(&mut kept), (pending, 0), "{filter}");
+        let came = told(&next(&mut kept, r#"{"batch":3,"no_wait":true}"#));
+        assert_eq!(came[..expected.len()], expected, "{filter}");
+        assert_eq!(counts(&mut kept), (0, pending - 1), "{filter}");
+    }
+}
+
+#[test]
+fn an_unknown_message_that_is_removed_is_pending_no_more() {
+    let mut kept = without_third("");
+    create_consumer(&mut kept, r#","filter_subject":"k.b""#);
+    assert_eq!(counts(&mut kept), (2, 0));
+    kept.json("STREAM.MSG.DELETE.S", r#"{"seq":3}"#);
+    assert_eq!(counts(&mut kept), (1, 0));
+    assert_eq!(told(&next(&mut kept, r#"{"batch":2,"no_wait":true}"#))[0], "2");
+    assert_eq!(counts(&mut kept), (0, 1));
+}
+
+#[test]
 fn all_messages_of_a_stream_may_be_unknown() {
     let mut kept = KeptStreams::new();
     kept.create("S", r#""subjects":["k.*"]"#);

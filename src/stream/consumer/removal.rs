@@ -17,16 +17,24 @@ impl Consumer {
         self.ahead += 1;
     }
 
-    /// A message was removed from the stream, by a limit or by somebody.  The owner tells each once, but not those that
-    /// could not be seen yet.
-    pub fn removed(&mut self, sequence: u64, subject: &[u8]) {
+    /// Damage has taken what was known of a message that was published before, so it counts for every filter from now on.
+    pub fn lost(&mut self, sequence: u64, subject: &[u8]) {
+        let until = self.newest.as_ref().map_or(self.position, |newest| newest.until);
+        if self.is_settled && sequence > until && !self.rules.filter.matches(subject) {
+            self.ahead += 1;
+        }
+    }
+
+    /// A message was removed from the stream, by a limit or by somebody; it has no subject if it was unknown.  The owner tells
+    /// each once, but not those that could not be seen yet.
+    pub fn removed(&mut self, sequence: u64, subject: Option<&[u8]>) {
         self.outstanding.remove(sequence);
         self.exhausted.remove(&sequence);
         self.put_back.retain(|put_back| *put_back != sequence);
         self.passed_over.retain(|passed_over| *passed_over != sequence);
         let is_ahead =
             sequence > self.position && self.newest.as_ref().is_none_or(|newest| newest.wants(sequence));
-        if is_ahead && self.rules.filter.matches(subject) {
+        if is_ahead && subject.is_none_or(|subject| self.rules.filter.matches(subject)) {
             self.ahead = self.ahead.saturating_sub(1);
         }
     }

@@ -227,15 +227,16 @@ impl Index {
         self.unknown |= sequences;
     }
 
-    /// A stored message turns out to be damaged, and what is known of it is going to be lost.
-    pub fn lose(&mut self, sequence: u64, subject: &[u8], size: u64) {
-        if self.is_stored(sequence)
-            && !self.unknown.contains(sequence)
-            && self.subjects.remove(subject, sequence)
-        {
+    /// A stored message turns out to be damaged, and what is known of it is going to be lost.  False if it is not stored or
+    /// unknown already.
+    pub fn lose(&mut self, sequence: u64, subject: &[u8], size: u64) -> bool {
+        let is_known = self.is_stored(sequence) && !self.unknown.contains(sequence);
+        let is_lost = is_known && self.subjects.remove(subject, sequence);
+        if is_lost {
             self.bytes = self.bytes.saturating_sub(size);
             self.unknown.insert(sequence);
         }
+        is_lost
     }
 
     /// A message has been removed.  False if it was not stored, and then nothing changes.  Of an unknown message, subject and

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::running::LastRead;
 use super::super::segment::{Appender, FileId, Segment, rewrite, segment_bytes};
-use super::super::shared::{Keeping, Life, Stream};
+use super::super::shared::{Keeping, Life, State, Stream};
 use super::super::state::{Data, Place};
 use crate::delivery::Effects;
 use crate::wait::{Lost, Position, thread_waker};
@@ -131,7 +131,8 @@ impl Stream {
         last: u64,
     ) {
         let mut state = self.state.lock();
-        let Data { index, contents, .. } = &mut state.data;
+        let State { data, consumers, .. } = &mut *state;
+        let Data { index, contents, .. } = data;
         contents.segments.install(written);
         for (former, anew) in rewritten {
             contents.segments.replace(former, anew);
@@ -140,7 +141,9 @@ impl Stream {
         for &sequence in lost {
             // As long as the journal's copy is known, so are its facts.
             if let Ok(Some(facts)) = contents.facts(sequence) {
-                index.lose(sequence, &facts.subject, facts.size);
+                if index.lose(sequence, &facts.subject, facts.size) {
+                    consumers.each(|consumer| consumer.lost(sequence, &facts.subject));
+                }
             }
         }
         contents.journaled.drop_through(last);

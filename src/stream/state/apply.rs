@@ -77,8 +77,8 @@ pub(super) struct Trimming {
 pub(crate) struct Gone {
     /// Its sequence.
     pub sequence: u64,
-    /// The subject that it was published on.
-    pub subject: Box<[u8]>,
+    /// The subject that it was published on, unless it was unknown.
+    pub subject: Option<Box<[u8]>>,
 }
 
 impl Data {

@@ -20,6 +20,7 @@ impl Data {
         if !self.index.is_stored(sequence) {
             return Ok(false);
         }
+        let is_known = !self.index.unknown().contains(sequence);
         let facts = match self.contents.facts(sequence)? {
             Some(facts) => facts,
             // It is damaged, so nothing is known of it but its sequence.
@@ -29,7 +30,7 @@ impl Data {
             self.index.remove_counted(sequence);
         }
         self.forget(sequence);
-        gone.push(Gone { sequence, subject: facts.subject });
+        gone.push(Gone { sequence, subject: is_known.then_some(facts.subject) });
         Ok(true)
     }
 

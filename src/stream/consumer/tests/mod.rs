@@ -157,7 +157,7 @@ impl Bench {
     /// Removes a message from the stream.
     pub(super) fn remove(&mut self, sequence: u64) {
         let (subject, ..) = self.memory.messages.remove(&sequence).expect("the message is there");
-        self.turn(|consumer, _| consumer.removed(sequence, &subject));
+        self.turn(|consumer, _| consumer.removed(sequence, Some(&subject)));
     }
 
     pub(super) fn ask(&mut self, target: &str, batch: u32) {

@@ -85,7 +85,7 @@ impl Watch {
 
     fn remove(&mut self, sequence: u64) {
         let (subject, ..) = self.bench.memory.messages.remove(&sequence).expect("it is there");
-        self.bench.consumer.removed(sequence, &subject);
+        self.bench.consumer.removed(sequence, Some(&subject));
         self.expected.remove(&sequence);
     }
 
