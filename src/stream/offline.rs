@@ -142,22 +142,34 @@ fn read_file(
     fail: &mut dyn FnMut(&ReadError),
 ) -> u64 {
     let mut reader = Reader::new(Arc::clone(segment), from);
-    let mut count = 0;
+    let (mut count, mut refused, mut next) = (0, 0, from);
     loop {
         match reader.next_message() {
             Ok(Some(message)) => {
-                count += 1;
+                (count, next) = (count + 1, message.sequence + 1);
                 see(&message);
             }
             Ok(None) => return count,
             Err(error) => {
                 fail(&error);
                 if matches!(error, ReadError::Io { .. }) {
-                    return count;
+                    refused += 1;
+                    let behind = message_behind(segment, next).filter(|_| refused < REFUSED_MAX);
+                    let Some(behind) = behind else { return count };
+                    next = behind;
+                    reader.go_on_from(next);
                 }
             }
         }
     }
+}
+
+/// So many messages that the disk refuses are passed over in a file, each of which may take a disk long; then the rest is given up.
+const REFUSED_MAX: usize = 256;
+
+/// The sequence behind that of the first message from a sequence on.
+fn message_behind(segment: &Segment, from: u64) -> Option<u64> {
+    segment.directory().ok()?.rows_behind(from).next().map(|row| row.sequence + 1)
 }
 
 /// A stream that is exported.

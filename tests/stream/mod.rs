@@ -5,6 +5,7 @@ mod damage;
 mod files;
 mod idle;
 mod killed;
+mod offline;
 mod order;
 mod pains;
 mod power;
