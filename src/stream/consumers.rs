@@ -103,13 +103,15 @@ impl Slot {
         slot
     }
 
-    /// Its figures.  While it cannot look at its messages, as the disk refuses, it has as many to deliver as there may be.
+    /// Its figures, without the unknown messages that it has yet to come to.  While it cannot look at its messages, as the disk refuses, it has as many to deliver as there may be.
     pub(super) fn report(&self, data: &Data) -> Report {
         let mut report = self.consumer.report();
         if !self.consumer.is_settled() {
             let filter = &self.consumer.rules().filter;
             report.pending = data.index().most_from(report.delivered_stream + 1, filter);
         }
+        let unknown = data.index().unknown().range_cardinality(report.delivered_stream + 1..);
+        report.pending = report.pending.saturating_sub(unknown);
         report
     }
 

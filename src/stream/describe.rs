@@ -200,7 +200,8 @@ fn first(data: &Data) -> First {
     if let Some(message) = data.contents().journaled.get(sequence) {
         return First::Known(Time::from_nanoseconds(message.time));
     }
-    First::Read(sequence, data.contents().place(sequence))
+    let known = data.index().known_from(sequence);
+    known.map_or(First::Known(Time::ZERO), |known| First::Read(known, data.place(known)))
 }
 
 /// Subjects with their numbers of messages.

@@ -169,7 +169,7 @@ impl Follower {
             steps.extend(self.hole(index, at, sequence - 1).map(Step::Hole));
             at = sequence + 1;
             if is_wanted {
-                steps.push(Step::Message(sequence, data.contents().place(sequence)));
+                steps.push(Step::Message(sequence, data.place(sequence)));
             }
         }
         if is_end && at <= index.last() {
@@ -259,7 +259,7 @@ fn is_last_of_subject(state: &State, sequence: u64) -> Result<bool, Missing> {
 fn length(place: &Place) -> usize {
     match place {
         Place::Journal(_, length) => *length,
-        Place::Memory(_) | Place::File(_) | Place::Nowhere => 0,
+        Place::Memory(_) | Place::File(_) | Place::Unknown | Place::Nowhere => 0,
     }
 }
 

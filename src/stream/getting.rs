@@ -49,7 +49,7 @@ impl Stream {
                     data.next_many(from, u64::MAX, &filter_of(subject.as_deref()), 1)?.first().copied()
                 }
             };
-            Ok(sequence.map(|sequence| (sequence, data.contents().place(sequence))))
+            Ok(sequence.map(|sequence| (sequence, data.place(sequence))))
         });
         Ok(found?)
     }

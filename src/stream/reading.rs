@@ -23,8 +23,8 @@ pub enum ReadError {
     Journal(journal::ReadError),
     /// The journal has another record there.
     NoMessage,
-    /// The message with this sequence was damaged when it was to be moved out of the journal.
-    Lost(u64),
+    /// Damage has left nothing of the message but its sequence, which is this one.
+    Unknown(u64),
 }
 
 impl ReadError {
@@ -34,7 +34,7 @@ impl ReadError {
             ReadError::Gone => false,
             ReadError::File(error) => matches!(error, segment::ReadError::Damaged(_)),
             ReadError::Journal(error) => matches!(error, journal::ReadError::Damaged { .. }),
-            ReadError::NoMessage | ReadError::Lost(_) => true,
+            ReadError::NoMessage | ReadError::Unknown(_) => true,
         }
     }
 }
@@ -48,8 +48,8 @@ impl fmt::Display for ReadError {
             ReadError::NoMessage => {
                 formatter.write_str("the journal has another record where a message should be")
             }
-            ReadError::Lost(sequence) => {
-                write!(formatter, "message {sequence} was damaged in the journal, and is lost")
+            ReadError::Unknown(sequence) => {
+                write!(formatter, "message {sequence} is damaged, and nothing else is known of it")
             }
         }
     }
@@ -70,24 +70,8 @@ impl Stream {
         reading: &mut LastRead,
         see: impl FnOnce(&StoredMessage<'_>) -> T,
     ) -> Result<T, ReadError> {
-        let read = self.read_there(sequence, place, expected, reading, see);
-        read.map_err(|error| match error {
-            ReadError::Gone if self.state.lock().data.index.unknown().contains(sequence) => {
-                ReadError::Lost(sequence)
-            }
-            error => error,
-        })
-    }
-
-    fn read_there<T>(
-        &self,
-        sequence: u64,
-        place: &Place,
-        expected: usize,
-        reading: &mut LastRead,
-        see: impl FnOnce(&StoredMessage<'_>) -> T,
-    ) -> Result<T, ReadError> {
         match place {
+            Place::Unknown => Err(ReadError::Unknown(sequence)),
             Place::Nowhere => Err(ReadError::Gone),
             Place::Memory(kept) => Ok(see(&kept.message(sequence))),
             Place::File(file) => read_file(sequence, file, reading, see),
@@ -98,9 +82,10 @@ impl Stream {
                     (Ok(read), _) => Ok(read),
                     // A snapshot has moved it meanwhile.
                     (Err(ReadError::Journal(journal::ReadError::Removed { .. })), Some(see)) => {
-                        let place = self.state.lock().data.contents.place(sequence);
+                        let place = self.state.lock().data.place(sequence);
                         match place {
                             Place::File(file) => read_file(sequence, &file, reading, see),
+                            Place::Unknown => Err(ReadError::Unknown(sequence)),
                             _ => Err(ReadError::Gone),
                         }
                     }
@@ -140,7 +125,7 @@ impl Stream {
         let place = {
             let state = self.state.lock();
             let is_stored = state.data.index.is_stored(sequence);
-            if is_stored { state.data.contents.place(sequence) } else { Place::Nowhere }
+            if is_stored { state.data.place(sequence) } else { Place::Nowhere }
         };
         self.read(sequence, &place, 0, &mut LastRead::default(), see)
     }

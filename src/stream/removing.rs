@@ -53,9 +53,11 @@ impl Stream {
         let decide = move |state: &State| {
             let (definition, index) = (state.data.definition(), state.data.index());
             let failed = |why: &str| Err(error::MESSAGE_DELETE_FAILED.with(why));
-            Ok(if definition.sealed {
+            // An unknown message is no use to anybody.
+            let is_kept = !index.unknown().contains(sequence);
+            Ok(if definition.sealed && is_kept {
                 Err(error::STREAM_SEALED.error())
-            } else if definition.deny_delete && !index.unknown().contains(sequence) {
+            } else if definition.deny_delete && is_kept {
                 failed("message delete not permitted")
             } else if sequence > index.last() {
                 failed("stream store EOF")

@@ -235,7 +235,7 @@ impl Stream {
                     continue;
                 }
                 Effect::Keep(_) => continue,
-                Effect::Deliver(delivery) => data.contents.place(delivery.sequence),
+                Effect::Deliver(delivery) => data.place(delivery.sequence),
                 _ => Place::Nowhere,
             };
             steps.push((effect, place));
@@ -359,7 +359,7 @@ fn tell_unread(slot: &mut Slot, turn: &mut Turn<'_>, done: &Done) {
 pub(super) fn settle_consumer(slot: &mut Slot, data: &Data, now: Now) -> Result<(), Missing> {
     let filter = &slot.consumer.rules().filter;
     data.count(slot.consumer.report().delivered_stream + 1, filter)?;
-    data.last_of_each(u64::MAX, filter, usize::MAX)?;
+    data.last_of_each(filter)?;
     let ahead = Ahead::default();
     let view = View::new(data, &ahead);
     let is_wanted = |_: &[u8]| false;

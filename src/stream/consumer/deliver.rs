@@ -122,7 +122,8 @@ impl Consumer {
             sequence: candidate.sequence,
             consumer_sequence: self.delivered,
             deliveries: candidate.deliveries,
-            pending: self.undelivered_count(),
+            // A receiver that waits for the last message may wait for none that nobody can read.
+            pending: self.undelivered_count().saturating_sub(turn.messages.unknown(self.position + 1)),
             pin: receiver.pin,
         }));
         if let Some(status) = receiver.after {

@@ -18,6 +18,9 @@ pub trait Messages {
     /// How many messages from `from` on, itself included, match.
     fn count(&self, from: u64, filter: &Filter) -> u64;
 
+    /// How many messages from `from` on, itself included, damage has made unknown.  They match every filter.
+    fn unknown(&self, from: u64) -> u64;
+
     /// The last message that matches.
     fn last_matching(&self, filter: &Filter) -> Option<u64>;
 

@@ -102,7 +102,7 @@ impl Limits {
             return Err(Full::Subject);
         }
         // A message that takes the place of another of its subject adds none.
-        let messages = index.messages() + beside.messages + u64::from(!is_replacing);
+        let messages = index.known_messages() + beside.messages + u64::from(!is_replacing);
         if messages > self.max_messages.unwrap_or(u64::MAX) {
             return Err(Full::Messages);
         }
@@ -139,7 +139,8 @@ impl Limits {
 
     /// The next message that leaves, whichever subject was stored on; the limit per subject is not looked at.
     pub fn leaving_at_all(&self, index: &Index) -> Option<Leaving> {
-        let are_too_many = self.max_messages.is_some_and(|max| index.messages() > max)
+        // An unknown message takes no place: it would take that of one that can be read.
+        let are_too_many = self.max_messages.is_some_and(|max| index.known_messages() > max)
             || self.max_bytes.is_some_and(|max| index.bytes() > max);
         (are_too_many && index.messages() > 0).then(|| Leaving::First(index.first()))
     }

@@ -79,6 +79,11 @@ impl Index {
         self.messages
     }
 
+    /// How many messages are stored and not unknown.
+    pub fn known_messages(&self) -> u64 {
+        self.messages - self.unknown.len()
+    }
+
     /// The bytes of all stored messages but the unknown ones.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -269,7 +269,7 @@ fn unknown_messages_are_stored_messages_of_any_subject() {
                     for sequence in start..start + [1, 1, 12][random.below(3)] {
                         let subject: &[u8] = if sequence.is_multiple_of(2) { b"even" } else { b"odd" };
                         if part == 2 {
-                            let former = twin.get_mut(&sequence).map(|is_known| std::mem::take(is_known));
+                            let former = twin.get_mut(&sequence).map(std::mem::take);
                             assert_eq!(index.lose(sequence, subject, 10), former.unwrap_or_default());
                         } else {
                             assert_eq!(index.remove(sequence, subject, 10), twin.remove(&sequence).is_some());
@@ -285,11 +285,8 @@ fn unknown_messages_are_stored_messages_of_any_subject() {
             let at = random.below(index.last() as usize + 3) as u64;
             assert_eq!(index.stored_from(at), twin.range(at..).next().map(|(sequence, _)| *sequence));
             assert_eq!(index.known_from(at), known().find(|sequence| *sequence >= at));
-            assert_eq!(index.known_before(at), known().filter(|sequence| *sequence < at).last());
-            assert_eq!(
-                index.last_unknown(at),
-                unknown.iter().copied().filter(|other| *other <= at).next_back()
-            );
+            assert_eq!(index.known_before(at), known().rfind(|sequence| *sequence < at));
+            assert_eq!(index.last_unknown(at), unknown.iter().copied().rfind(|other| *other <= at));
             assert!(index.unknown_from(at).eq(unknown.iter().copied().filter(|other| *other >= at)));
             let odd = known().filter(|sequence| *sequence >= index.first() && sequence % 2 == 1).count();
             let counted = index.count_from(0, &Filter::of([&b"odd"[..]]));

@@ -44,7 +44,7 @@ impl Stream {
             let is_moved = |sequence: &u64| *sequence <= last && data.index.is_stored(*sequence);
             let sequences = journaled.from(0).map(|message| message.sequence).filter(is_moved);
             let moving: Vec<Moving> =
-                sequences.map(|sequence| Moving { sequence, place: data.contents.place(sequence) }).collect();
+                sequences.map(|sequence| Moving { sequence, place: data.place(sequence) }).collect();
             let worth = data.contents.segments.worth_rewriting(data.index.first(), data.index.deleted());
             (
                 moving,
@@ -140,10 +140,10 @@ impl Stream {
         contents.next_file = next_file;
         for &sequence in lost {
             // As long as the journal's copy is known, so are its facts.
-            if let Ok(Some(facts)) = contents.facts(sequence) {
-                if index.lose(sequence, &facts.subject, facts.size) {
-                    consumers.each(|consumer| consumer.lost(sequence, &facts.subject));
-                }
+            if let Ok(Some(facts)) = contents.facts(sequence)
+                && index.lose(sequence, &facts.subject, facts.size)
+            {
+                consumers.each(|consumer| consumer.lost(sequence, &facts.subject));
             }
         }
         contents.journaled.drop_through(last);

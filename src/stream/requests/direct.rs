@@ -79,12 +79,14 @@ impl Serving<'_> {
         let (until, found) = stream.with(|state| {
             let data = &state.data;
             let until = until.min(data.index().last());
-            let Some(sequences) = data.last_of_each(until, filter, LAST_OF_EACH_MAX)? else {
+            let Some(mut sequences) = data.last_known_of_each(until, filter, LAST_OF_EACH_MAX)? else {
                 return Ok((until, None));
             };
+            sequences.extend(data.doubt_of(&sequences, until, filter));
+            sequences.sort_unstable();
             let is_none = sequences.is_empty();
             let wanted = sequences.into_iter().filter(|sequence| *sequence >= from);
-            let places = wanted.map(|sequence| (sequence, data.contents().place(sequence)));
+            let places = wanted.map(|sequence| (sequence, data.place(sequence)));
             Ok((until, Some((is_none, places.collect::<Vec<_>>()))))
         })?;
         match found {

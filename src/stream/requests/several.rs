@@ -168,7 +168,7 @@ impl Several {
         match &self.source {
             Source::Following { filter, from, .. } => self.stream.with(|state| {
                 let sequences = state.data.next_many(*from, u64::MAX, filter, most)?;
-                let place = |sequence| (sequence, state.data.contents().place(sequence));
+                let place = |sequence| (sequence, state.data.place(sequence));
                 Ok(sequences.into_iter().map(place).collect())
             }),
             Source::Found { places, next, .. } => Ok(places[*next..].iter().take(most).cloned().collect()),

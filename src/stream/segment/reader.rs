@@ -106,9 +106,24 @@ impl Reader {
     /// # Errors
     /// As of the other.
     pub(super) fn next_of_all(&mut self) -> Result<Option<StoredMessage<'_>>, ReadError> {
+        self.next_past(Damage::concerns_none)
+    }
+
+    /// The same past any damage.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(super) fn next_readable(&mut self) -> Result<Option<StoredMessage<'_>>, ReadError> {
+        self.next_past(|_| true)
+    }
+
+    fn next_past(
+        &mut self,
+        is_passed: impl Fn(&Damage) -> bool,
+    ) -> Result<Option<StoredMessage<'_>>, ReadError> {
         let next = loop {
             match self.next_record() {
-                Err(ReadError::Damaged(damage)) if damage.concerns_none() => {}
+                Err(ReadError::Damaged(damage)) if is_passed(&damage) => {}
                 other => break other?,
             }
         };

@@ -13,6 +13,7 @@ use super::open::directory_of_records;
 use super::reader::{ReadError, Reader};
 use super::scan::Damage;
 use super::window::OpenFile;
+use crate::stream::message::StoredMessage;
 
 /// What a snapshot says of a file.  What a file has beyond that does not count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,22 +170,12 @@ impl Segment {
     /// The first message of at least this time, if times never fall from one message to the next.  This reads the disk.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the disk refuses, or a message is damaged that may be the first.
     pub fn sequence_at_time(self: &Arc<Segment>, time: i64) -> Result<Option<u64>, ReadError> {
         if self.summary.messages == 0 || self.summary.last_time < time {
             return Ok(None);
         }
-        // The last marked record before that time; the one that is asked for lies behind it.
-        let (mut low, mut high) = (0, self.marks.len());
-        while high - low > 1 {
-            let middle = (low + high) / 2;
-            let mut reader = Reader::at(Arc::clone(self), self.start_of(Some(middle)));
-            match reader.next_of_all()? {
-                Some(message) if message.time < time => low = middle,
-                _ => high = middle,
-            }
-        }
-        let mut reader = Reader::at(Arc::clone(self), self.start_of(Some(low)));
+        let mut reader = self.reader_before(time, Reader::next_of_all)?;
         while let Some(message) = reader.next_of_all()? {
             if message.time >= time {
                 return Ok(Some(message.sequence));
@@ -192,7 +183,37 @@ impl Segment {
         }
         Ok(None)
     }
+
+    /// The last message before this time that can be read, under the same condition.  This reads the disk.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn readable_before_time(self: &Arc<Segment>, time: i64) -> Result<Option<u64>, ReadError> {
+        let mut reader = self.reader_before(time, Reader::next_readable)?;
+        let mut last = None;
+        while let Some(message) = reader.next_readable()?.filter(|message| message.time < time) {
+            last = Some(message.sequence);
+        }
+        Ok(last)
+    }
+
+    /// A reader at the last marked record before a time, or at the first record.
+    fn reader_before(self: &Arc<Segment>, time: i64, next: Next) -> Result<Reader, ReadError> {
+        let (mut low, mut high) = (0, self.marks.len());
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            let mut reader = Reader::at(Arc::clone(self), self.start_of(Some(middle)));
+            match next(&mut reader)? {
+                Some(message) if message.time < time => low = middle,
+                _ => high = middle,
+            }
+        }
+        Ok(Reader::at(Arc::clone(self), self.start_of(Some(low))))
+    }
 }
+
+/// How a reader comes to the next message.
+type Next = fn(&mut Reader) -> Result<Option<StoredMessage<'_>>, ReadError>;
 
 /// A file as it was found at a start.
 pub struct Opened {

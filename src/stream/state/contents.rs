@@ -52,6 +52,8 @@ pub(crate) enum Place {
     Journal(Position, usize),
     /// In a file.
     File(Arc<Segment>),
+    /// Nothing is known of it but its sequence.
+    Unknown,
     /// Nothing has it.
     Nowhere,
 }
@@ -61,7 +63,7 @@ impl Place {
     pub(in crate::stream) fn end_in_journal(&self) -> Option<u64> {
         match self {
             Place::Journal(position, length) => Some(position.0 + *length as u64),
-            Place::Memory(_) | Place::File(_) | Place::Nowhere => None,
+            Place::Memory(_) | Place::File(_) | Place::Unknown | Place::Nowhere => None,
         }
     }
 
@@ -102,8 +104,8 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Where a stored message is.
-    pub(crate) fn place(&self, sequence: u64) -> Place {
+    /// Where a stored message is that is not unknown.
+    pub(super) fn place(&self, sequence: u64) -> Place {
         if let Some(kept) = self.memory.get(&sequence) {
             return Place::Memory(Arc::clone(kept));
         }

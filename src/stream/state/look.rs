@@ -128,12 +128,32 @@ impl Data {
         Ok(None)
     }
 
-    /// The last message up to `until` of each subject that a filter matches and all unknown ones, in the order of their
-    /// sequences; none if there are more than `max` subjects.
+    /// The last message of each subject that a filter matches and all unknown ones, in the order of their sequences.
     ///
     /// # Errors
     /// If a directory has to be read first.
-    pub(crate) fn last_of_each(
+    pub(crate) fn last_of_each(&self, filter: &Filter) -> Result<Vec<u64>, Missing> {
+        let mut found = self.last_known_of_each(u64::MAX, filter, usize::MAX)?.unwrap_or_default();
+        found.extend(self.index.unknown());
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The first unknown message up to `until` that may be the last one of a subject that a filter matches, where `known` are the
+    /// last known ones.
+    pub(crate) fn doubt_of(&self, known: &[u64], until: u64, filter: &Filter) -> Option<u64> {
+        let is_each_known =
+            !filter.is_all() && filter.wildcards().is_empty() && known.len() == filter.literals().count();
+        let behind = known.first().filter(|_| is_each_known).map_or(0, |first| first + 1);
+        self.index.unknown_from(behind).next().filter(|unknown| *unknown <= until)
+    }
+
+    /// The last message up to `until` of each subject that a filter is known to match, in the order of their sequences; none if
+    /// there are more than `max` subjects.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn last_known_of_each(
         &self,
         until: u64,
         filter: &Filter,
@@ -148,7 +168,6 @@ impl Data {
                 found.extend(self.last_known(until, &Filter::of([subject]))?);
             }
         }
-        found.extend(self.index.unknown().iter().take_while(|sequence| *sequence <= until));
         found.sort_unstable();
         Ok(Some(found))
     }

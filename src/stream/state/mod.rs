@@ -83,6 +83,14 @@ impl Data {
         &self.contents
     }
 
+    /// Where a stored message is.  It takes no look at the damaged file to know that a message is unknown.
+    pub(super) fn place(&self, sequence: u64) -> Place {
+        if self.index.unknown().contains(sequence) {
+            return Place::Unknown;
+        }
+        self.contents.place(sequence)
+    }
+
     /// When its last message was stored, in nanoseconds since 1970; zero if none was yet.
     pub(super) fn last_time(&self) -> i64 {
         self.last_time

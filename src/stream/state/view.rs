@@ -97,6 +97,10 @@ impl Messages for View<'_> {
         self.known(self.data.count(from, filter), 0)
     }
 
+    fn unknown(&self, from: u64) -> u64 {
+        self.data.index.unknown().range_cardinality(from..)
+    }
+
     fn last_matching(&self, filter: &Filter) -> Option<u64> {
         // A consumer that begins at the last known message comes to the unknown ones behind it.
         let known = self.known(self.data.last_known(u64::MAX, filter), None);
@@ -104,8 +108,7 @@ impl Messages for View<'_> {
     }
 
     fn last_per_subject(&self, filter: &Filter) -> Vec<u64> {
-        let found = self.data.last_of_each(u64::MAX, filter, usize::MAX);
-        self.known(found, None).unwrap_or_default()
+        self.known(self.data.last_of_each(filter), Vec::new())
     }
 
     fn since(&self, _time: i64) -> u64 {

@@ -106,12 +106,13 @@ impl Stream {
             (segment, journaled.map_or(state.data.index.last() + 1, |message| message.sequence), newest)
         };
         let Some(segment) = segment else { return journaled };
-        let found = segment.sequence_at_time(newest).unwrap_or_else(|error| {
+        let last = segment.readable_before_time(newest).unwrap_or_else(|error| {
             // A file that cannot be read is removed as a whole when its last message is too old.
             self.log_unreadable(&error);
             None
         });
-        found.unwrap_or(segment.summary().first)
+        // What is damaged leaves with the next message that can be read, since it may be as young.
+        last.map_or(segment.summary().first, |last| last + 1)
     }
 
     /// Finds out when the first message that may become too old was stored, if that is not known.
@@ -139,7 +140,10 @@ impl Stream {
         };
         let is_last = |ending: &Ending| {
             let known = state.data.index.subject(&ending.subject);
-            known.is_some_and(|known| known.count == ending.count) && !unapplied.contains(&*ending.subject)
+            known.is_some_and(|known| known.count == ending.count)
+                && !unapplied.contains(&*ending.subject)
+                // It may be the subject's last message.
+                && state.data.index.last_unknown(u64::MAX) < Some(ending.last)
         };
         marked.retain(is_last);
         let limits = state.data.limits();
@@ -197,9 +201,9 @@ impl State {
         if first == self.upkeep.age.known {
             return None;
         }
-        match self.data.contents.place(first) {
+        match self.data.place(first) {
             Place::File(segment) => Some((first, segment)),
-            Place::Memory(_) | Place::Journal(..) | Place::Nowhere => None,
+            Place::Memory(_) | Place::Journal(..) | Place::Unknown | Place::Nowhere => None,
         }
     }
 
@@ -253,7 +257,7 @@ impl State {
         for (subject, (count, last)) in subjects {
             let is_all = self.data.index.subject(&subject).is_some_and(|known| known.count == count);
             if is_all {
-                ends.push(Ending { subject, last, place: self.data.contents.place(last), count });
+                ends.push(Ending { subject, last, place: self.data.place(last), count });
             }
         }
         // Markers come in the order of the messages that they stand for.

@@ -126,7 +126,7 @@ impl Stream {
         let (from, place) = {
             let state = self.state.lock();
             let Some(slot) = state.consumers.get(consumer) else { return };
-            let place = state.data.index.is_stored(sequence).then(|| state.data.contents.place(sequence));
+            let place = state.data.index.is_stored(sequence).then(|| state.data.place(sequence));
             let from = slot.definition.dead_letter_subject().map(|subject| From {
                 name: Arc::clone(&slot.name),
                 created: slot.created,

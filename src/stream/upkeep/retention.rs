@@ -75,7 +75,8 @@ impl Stream {
         }
         let mut sequences = RoaringTreemap::new();
         for &sequence in &state.consumed {
-            if !state.data.index.is_stored(sequence) {
+            // An unknown message may be one that somebody else waits for.
+            if !state.data.index.is_stored(sequence) || state.data.index.unknown().contains(sequence) {
                 continue;
             }
             let facts = state.data.contents.facts(sequence)?;

@@ -69,6 +69,9 @@ impl Stream {
             match self.read_one(sequence, Publication::of) {
                 Ok(Some(publication)) => self.publish_instead(sequence, publication, now, effects),
                 Ok(None) | Err(ReadError::Gone) => {}
+                Err(error) if error.is_damage() => {
+                    tracing::error!(stream = &*self.name, sequence, %error, "a message cannot be published");
+                }
                 Err(error) => {
                     tracing::error!(stream = &*self.name, sequence, %error, "a message cannot be published, and is tried again");
                     let mut state = self.state.lock();

@@ -35,6 +35,10 @@ impl Messages for Counted<'_> {
         panic!("messages are not counted")
     }
 
+    fn unknown(&self, _: u64) -> u64 {
+        0
+    }
+
     fn last_matching(&self, _: &Filter) -> Option<u64> {
         panic!("the last match is not asked for")
     }

@@ -62,6 +62,10 @@ impl Messages for Memory {
         self.matching(from, filter).count() as u64
     }
 
+    fn unknown(&self, _: u64) -> u64 {
+        0
+    }
+
     fn last_matching(&self, filter: &Filter) -> Option<u64> {
         self.matching(0, filter).next_back()
     }

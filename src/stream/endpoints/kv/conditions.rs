@@ -35,6 +35,11 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// Whether the client gave none.
+    pub(super) fn are_none(&self) -> bool {
+        self.matches.is_none() && self.matches_none.is_none()
+    }
+
     /// The revision that the key must still have when something is written to it; zero for none, and nothing if any will do.
     ///
     /// # Errors

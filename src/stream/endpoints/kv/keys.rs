@@ -24,7 +24,7 @@ use crate::stream::endpoints::position::LastEventId;
 use crate::stream::endpoints::text;
 use crate::stream::filter::Filter;
 use crate::stream::message::StoredMessage;
-use crate::stream::{Follower, Portion, Seen};
+use crate::stream::{Follower, Portion, ReadError, Seen};
 
 /// Entries of a history, of which a bucket keeps 64 at most, and their bytes.
 const HISTORY: Portion = Portion { messages: 64, bytes: 4 << 20 };
@@ -116,14 +116,19 @@ fn history(bucket: &Bucket, key: &str) -> Result<Response, Problem> {
     let (filter, prefix) = (Filter::of([bucket.subject(key).as_bytes()]), bucket.prefix().len());
     let mut follower =
         Follower::new(&bucket.stream, filter, 1).ok_or_else(|| Problem::new(problems::TOO_MANY_FEEDS))?;
-    let mut entries = Vec::new();
-    let read = follower.read_on(HISTORY, |seen| {
-        if let Seen::Message(message) = seen {
+    let (mut entries, mut damaged) = (Vec::new(), None);
+    let read = follower.read_on(HISTORY, |seen| match seen {
+        Seen::Message(message) => {
             let text = String::from_utf8(json(&Entry::of(message, prefix))).unwrap_or_default();
             entries.extend(serde_json::value::RawValue::from_string(text));
         }
+        Seen::Unreadable(sequence) => damaged = damaged.or(Some(sequence)),
+        Seen::Hole(_) => {}
     });
     read.map_err(unreadable)?;
+    if let Some(sequence) = damaged {
+        return Err(unreadable(ReadError::Unknown(sequence)));
+    }
     if entries.is_empty() {
         return Err(Problem::new(problems::NO_SUCH_KEY));
     }
@@ -173,7 +178,7 @@ async fn write_key(
     if ttl.is_some_and(|ttl| !(1..=u64::from(TTL_SECONDS_MAX)).contains(&ttl)) {
         return Err(Problem::invalid("ttl", format!("from 1 to {TTL_SECONDS_MAX} seconds")));
     }
-    let last = bucket.last(&key)?;
+    let last = bucket.last_for(&conditions, &key)?;
     let is_new = last.is_none_or(|last| !last.is_there);
     let writing = Writing {
         key: &key,
@@ -219,7 +224,7 @@ async fn delete_key(
     let (bucket, key) = (Bucket::find(&context, text(bucket, "bucket")?)?, text(key, "key")?);
     check_key(&key)?;
     let is_purge = is_set(purge.as_deref(), "purge")?;
-    let last = bucket.last(&key)?;
+    let last = bucket.last_for(&conditions, &key)?;
     conditions.expected(last)?;
     if !last.is_some_and(|last| last.is_there || is_purge) {
         return Err(Problem::new(problems::NO_SUCH_KEY));

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::stream::{ReadError, Stream};
+use conditions::Conditions;
 use entry::{Entry, Operation};
 
 /// The endpoints of buckets.
@@ -61,6 +62,17 @@ impl Bucket {
             is_there: Operation::of(message.headers) == Operation::Put,
         });
         found.map_err(|error: ReadError| super::messages::unreadable(error))
+    }
+
+    /// The same for whoever writes to the key: a write without conditions may take the place of an entry that nobody can read.
+    ///
+    /// # Errors
+    /// If it cannot be read, and there are conditions.
+    fn last_for(&self, conditions: &Conditions, key: &str) -> Result<Option<Last>, Problem> {
+        match self.last(key) {
+            Err(_) if conditions.are_none() => Ok(Some(Last { revision: 0, is_there: true })),
+            last => last,
+        }
     }
 }
 
