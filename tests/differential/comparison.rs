@@ -97,6 +97,10 @@ pub(super) fn adapt(words: &mut Vec<Vec<u8>>, peer: Peer) {
         "waitaof" if words.len() == 4 && integer(&words[2]).is_some_and(|count| count > 0) => {
             words[2] = b"0".to_vec();
         }
+        // Valkey takes an option twice.
+        "hgetex" | "hsetex" if peer == Peer::Valkey => {
+            words.dedup_by(|word, before| word == before && (is(word, "persist") || is(word, "keepttl")));
+        }
         "sort" | "sort_ro" => adapt_sort(words),
         // A walk begins at the start: Redis 7.0 takes negative cursors too, and none for 0.
         "scan" if words.len() > 1 => {
