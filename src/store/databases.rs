@@ -230,10 +230,10 @@ impl Store {
         lasts
     }
 
-    /// Locks a shard if that is possible at once.
-    pub(super) fn lock_at_once(&self, id: ShardId) -> Option<ShardGuard<'_>> {
+    /// Locks a shard for this holder if that is possible at once.
+    pub(super) fn lock_at_once(&self, holder: Holder, id: ShardId) -> Option<ShardGuard<'_>> {
         let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
-        Some(ShardGuard { id, cell, shard: cell.shard.try_lock()?, _held: held })
+        Some(ShardGuard { id, cell, shard: shard_lock::try_lock(&cell.shard, holder)?, _held: held })
     }
 
     /// What scripts that run for long hold.
@@ -410,7 +410,7 @@ impl Store {
                     continue;
                 }
                 let id = ShardId { database: database as u32, shard: number as u32 };
-                let Some(mut guard) = self.lock_at_once(id) else { continue };
+                let Some(mut guard) = self.lock_at_once(Holder::UNNAMED, id) else { continue };
                 removed += guard.shard().expire_due(access, EXPIRY_STEP_PER_LOCK);
                 // Large objects were put aside, and are freed here without a lock.
                 memory += guard.unlock().growth;
@@ -489,8 +489,11 @@ impl ShardGuard<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keyspace::Keyspace;
+    use super::super::keyspace::tests::ACCESS;
     use super::super::shard_lock::Mutex;
     use super::*;
+    use crate::clock::Now;
 
     #[test]
     fn what_is_held_for_long_is_given_up_before_other_threads_are_let_run() {
@@ -506,6 +509,21 @@ mod tests {
             let short = asked.take().into_iter().filter(|wait| *wait == Wait::Short);
             assert_eq!(short.count(), asked_short);
         }
+    }
+
+    #[test]
+    fn a_walk_has_a_shard_as_the_thread_that_walks() {
+        let store = Store::new(1, 1, 1, 7);
+        let id = store.shard_number(0, 0);
+        let holder = || shard_lock::holder(&store.cell(id).shard);
+        let now = Now::at(std::time::Duration::ZERO, std::time::Duration::ZERO);
+        let mut walk = Keyspace::new(&store, now, ACCESS).of_slot(3);
+        let walker = walk.visit_shard(id, |_, _| holder()).ok().flatten();
+        assert_eq!(walker.and_then(Holder::slot), Some(3));
+        let held = store.lock_at_once(Holder::of_slot(5), id);
+        assert_eq!(holder().and_then(Holder::slot), Some(5));
+        drop(held);
+        assert!(holder().is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::databases::{ShardGuard, Store};
 use super::entries::{Deadline, EntryRef};
 use super::growth::Growth;
 use super::long_holds::{HeldForLong, Hold, Patience};
-use super::looks::{Look, Looked, Take};
+use super::looks::Take;
 use super::recency::AccessContext;
 use super::released::{ReadyKey, Released};
 use super::shard::{Key, Shard, is_freed_later};
@@ -205,6 +205,8 @@ impl<'s> Keyspace<'s> {
     pub fn swap_databases(&mut self, first: usize, second: usize) {
         debug_assert!(self.exclusive);
         self.unlock();
+        // They are about the databases as they were.
+        self.take_looks();
         self.store.swap(first, second, &mut self.released);
     }
 
@@ -278,54 +280,21 @@ impl<'s> Keyspace<'s> {
         visit: impl FnOnce(&mut Shard, &AccessContext) -> R,
     ) -> Result<R, HeldForLong> {
         debug_assert!(self.held.is_empty());
-        let mut guard = self.store.lock_unless_held(id, self.patience)?;
+        if self.exclusive {
+            // No command may have it, only somebody who counts for a moment: a transaction is not to be given up for that.
+            return Ok(self.with_shard(id, visit));
+        }
+        let mut guard = self.store.lock_unless_held_as(self.holder, id, self.patience)?;
         let result = visit(guard.shard(), &self.access);
         guard.unlock_into(&mut self.released);
         Ok(result)
     }
 
-    /// Looks at a shard as [`Keyspace::visit_shard`] does.  If it is held for long by a command, the look is left for whoever finds the
-    /// shard free first.
-    pub fn look<T: Send + Sync + 'static>(
-        &mut self,
-        id: ShardId,
-        look: impl FnOnce(&mut Shard, &AccessContext) -> T + Send + 'static,
-    ) -> Looked<T> {
-        let mut look = Some(look);
-        let visited = self.visit_shard(id, |shard, access| look.take().map(|look| look(shard, access)));
-        let (reason, look) = match (visited, look) {
-            (Ok(Some(found)), _) => return Looked::Found(found),
-            (Err(reason @ HeldForLong::ByCommand { .. }), Some(look)) => (reason, look),
-            (Err(reason), _) => return Looked::Held(reason),
-            (Ok(None), _) => unreachable!("the look is there until it is taken"),
-        };
-        let access = self.access;
-        let left =
-            self.store.looks().leave(id, self.store.holds().changes(), move |shard| look(shard, &access));
-        match left {
-            Some(look) => self.finish_look(look),
-            None => Looked::Held(reason),
-        }
-    }
-
-    /// What a look has found that was left: taken by others, or now.
-    pub fn finish_look<T>(&mut self, mut look: Look<T>) -> Looked<T> {
-        look.seen = self.store.holds().changes();
-        self.take_looks();
-        match look.into_found() {
-            Ok(found) => Looked::Found(found),
-            Err(look) if self.store.holds().has_shard(look.shard().number()) => {
-                Looked::Held(HeldForLong::ByScript)
-            }
-            Err(look) => Looked::Left(look),
-        }
-    }
-
     /// Takes the looks that others have left at shards that are free by now.  No shard may be held.
     pub fn take_looks(&mut self) {
         debug_assert!(self.held.is_empty());
-        let (store, released) = (self.store, &mut self.released);
-        let take = |id, take: Take| match store.lock_at_once(id) {
+        let (store, holder, released) = (self.store, self.holder, &mut self.released);
+        let take = |id, take: Take| match store.lock_at_once(holder, id) {
             Some(mut guard) => {
                 take(guard.shard());
                 guard.unlock_into(released);

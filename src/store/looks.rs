@@ -4,10 +4,15 @@
 //! comes round somebody else has the shard, time and again.  So it leaves its look here, and whoever ends a turn and finds the
 //! shard free takes it: its place is before all who come later.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
+use smallvec::SmallVec;
+
+use super::keyspace::Keyspace;
 use super::long_holds::HeldForLong;
+use super::recency::AccessContext;
 use super::shard::Shard;
 use super::shard_id::ShardId;
 use crate::lock_order::{Mutex, rank};
@@ -43,7 +48,9 @@ pub(super) struct Looks {
 
 struct Left {
     shard: ShardId,
-    take: Take,
+    /// What it finds goes there, as long as anybody wants it.
+    wanted: Weak<dyn Any + Send + Sync>,
+    take: Option<Take>,
 }
 
 /// How a look is taken at its locked shard.
@@ -84,9 +91,10 @@ impl Looks {
         look: impl FnOnce(&mut Shard) -> T + Send + 'static,
     ) -> Option<Look<T>> {
         let found = Arc::new(OnceLock::new());
-        let wanted = Arc::downgrade(&found);
+        let place = Arc::downgrade(&found);
+        let wanted: Weak<dyn Any + Send + Sync> = place.clone();
         let take = move |shard: &mut Shard| {
-            if let Some(found) = wanted.upgrade() {
+            if let Some(found) = place.upgrade() {
                 // Only this sets it.
                 let _ = found.set(look(shard));
             }
@@ -95,7 +103,7 @@ impl Looks {
         if left.len() >= LOOKS_MAX {
             return None;
         }
-        left.push(Left { shard, take: Box::new(take) });
+        left.push(Left { shard, wanted, take: Some(Box::new(take)) });
         self.count.store(left.len(), Relaxed);
         Some(Look { found, shard, seen })
     }
@@ -105,18 +113,68 @@ impl Looks {
         self.count.load(Relaxed) > 0
     }
 
-    /// Has looks taken, the first one first; those that are given back stay.  True if any was taken.
+    /// Has looks taken, the first one first; those that are given back stay, and so do those at the same shards.  True if any was
+    /// taken.
     pub(super) fn take(&self, mut take: impl FnMut(ShardId, Take) -> Result<(), Take>) -> bool {
         // Held meanwhile, so that a thread that has just let go of a shard finds all looks at it.
         let mut left = self.left.lock();
-        let before = left.len();
-        let still_left = |look: Left| {
-            let back = take(look.shard, look.take).err()?;
-            Some(Left { shard: look.shard, take: back })
-        };
-        *left = std::mem::take(&mut *left).into_iter().filter_map(still_left).collect();
+        let (mut is_any_taken, mut held) = (false, SmallVec::<[ShardId; 8]>::new());
+        left.retain_mut(|look| {
+            if look.wanted.strong_count() == 0 {
+                return false;
+            }
+            if held.contains(&look.shard) {
+                return true;
+            }
+            let Some(taking) = look.take.take() else { return false };
+            look.take = take(look.shard, taking).err();
+            match look.take {
+                Some(_) => held.push(look.shard),
+                None => is_any_taken = true,
+            }
+            look.take.is_some()
+        });
         self.count.store(left.len(), Relaxed);
-        left.len() < before
+        is_any_taken
+    }
+}
+
+impl Keyspace<'_> {
+    /// Looks at a shard as [`Keyspace::visit_shard`] does.  If it is held for long by a command, the look is left for whoever finds the
+    /// shard free first.
+    pub fn look<T: Send + Sync + 'static>(
+        &mut self,
+        id: ShardId,
+        look: impl FnOnce(&mut Shard, &AccessContext) -> T + Send + 'static,
+    ) -> Looked<T> {
+        let mut look = Some(look);
+        let visited = self.visit_shard(id, |shard, access| look.take().map(|look| look(shard, access)));
+        let (reason, look) = match (visited, look) {
+            (Ok(Some(found)), _) => return Looked::Found(found),
+            (Err(reason @ HeldForLong::ByCommand { .. }), Some(look)) => (reason, look),
+            (Err(reason), _) => return Looked::Held(reason),
+            (Ok(None), _) => unreachable!("the look is there until it is taken"),
+        };
+        let access = self.access;
+        let left =
+            self.store().looks().leave(id, self.store().holds().changes(), move |shard| look(shard, &access));
+        match left {
+            Some(look) => self.finish_look(look),
+            None => Looked::Held(reason),
+        }
+    }
+
+    /// What a look has found that was left: taken by others, or now.
+    pub fn finish_look<T>(&mut self, mut look: Look<T>) -> Looked<T> {
+        look.seen = self.store().holds().changes();
+        self.take_looks();
+        match look.into_found() {
+            Ok(found) => Looked::Found(found),
+            Err(look) if self.store().holds().has_shard(look.shard().number()) => {
+                Looked::Held(HeldForLong::ByScript)
+            }
+            Err(look) => Looked::Left(look),
+        }
     }
 }
 
@@ -129,7 +187,7 @@ mod tests {
     use super::super::long_holds::Patience;
     use super::*;
     use crate::clock::Now;
-    use crate::store::{Keyspace, Lifetime, Store};
+    use crate::store::{Lifetime, Store};
 
     fn view(store: &Store) -> Keyspace<'_> {
         let now = Now::at(std::time::Duration::ZERO, std::time::Duration::ZERO);
@@ -187,5 +245,17 @@ mod tests {
         assert!(looks.iter().all(Option::is_some) && leave().is_none());
         view(&store).take_looks();
         assert!(leave().is_some());
+    }
+
+    #[test]
+    fn looks_that_nobody_wants_any_more_make_room() {
+        let store = Store::new(1, 1, 1, 7);
+        let id = store.shard_number(0, 0);
+        let wanted = store.looks().leave(id, 0, |_| ());
+        drop(store.looks().leave(id, 0, |_| ()));
+        assert!(!store.looks().take(|_, take| Err(take)), "none is taken");
+        assert_eq!(store.looks().count.load(Relaxed), 1);
+        view(&store).take_looks();
+        assert!(wanted.is_some_and(|look| look.into_found().is_ok()));
     }
 }

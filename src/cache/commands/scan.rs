@@ -15,7 +15,7 @@ use crate::glob::Pattern;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::store::{
-    AccessContext, EntryRef, HeldForLong, Key, Keyspace, Look, Looked, Patience, Shard, ShardId, ValueType,
+    AccessContext, EntryRef, HeldForLong, Key, Keyspace, Look, Looked, Shard, ShardId, ValueType,
 };
 
 /// The family's rows.
@@ -56,7 +56,7 @@ pub const COMMANDS: &[Command] = &[
 /// Keys that a call of SCAN looks at unless its client asks for more or fewer.
 pub(super) const SCAN_COUNT: usize = 10;
 
-/// Bytes of names that KEYS keeps while it is held up.  With more of them it waits in its thread.
+/// Bytes that KEYS keeps while it is held up.  With more of them it begins anew.
 const NAMES_KEPT_MAX: usize = 16 << 20;
 
 /// How often RANDOMKEY tries again after it met only expired keys or a shard that is held for long, before it takes any key.
@@ -73,6 +73,11 @@ impl Names {
     fn push(&mut self, name: &[u8]) {
         self.bytes.extend_from_slice(name);
         self.ends.push(self.bytes.len());
+    }
+
+    /// Bytes that they take.
+    fn size(&self) -> usize {
+        self.bytes.len() + self.ends.len() * size_of::<usize>()
     }
 
     fn append(&mut self, others: &Names) {
@@ -221,7 +226,7 @@ fn keys(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let pattern = Arc::new(Pattern::new(text)?);
     let database = call.keyspace.store().physical_database(call.keyspace.database);
     let so_far = call.continuation.so_far.take().and_then(|so_far| so_far.downcast::<KeysSoFar>().ok());
-    let (mut so_far, held) = match so_far.filter(|so_far| so_far.database == database) {
+    let (so_far, held) = match so_far.filter(|so_far| so_far.database == database) {
         Some(mut so_far) => {
             let held = finish_looks(call.keyspace, &mut so_far);
             (so_far, held)
@@ -233,19 +238,9 @@ fn keys(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         }
     };
     if let Some(reason) = held {
-        let waits_here = reason != HeldForLong::ByScript && so_far.names.bytes.len() > NAMES_KEPT_MAX;
-        if !waits_here {
-            call.continuation.so_far = Some(so_far);
-            return call.hold_up(reason);
-        }
-        let patience = std::mem::replace(&mut call.keyspace.patience, Patience::Commands);
-        let left: Vec<ShardId> = so_far.looks.drain(..).map(|look| look.shard()).collect();
-        let found =
-            left.into_iter().try_for_each(|id| names_of(call.keyspace, id, &pattern, &mut so_far.names));
-        call.keyspace.patience = patience;
-        if let Err(reason) = found {
-            return call.hold_up(reason);
-        }
+        // Too many names are looked for anew.
+        call.continuation.so_far = (so_far.names.size() <= NAMES_KEPT_MAX).then_some(so_far as _);
+        return call.hold_up(reason);
     }
     so_far.names.write(call.output);
     Ok(())

@@ -57,6 +57,8 @@ pub(super) struct Contents {
     pub(super) summary: Summary,
     pub(super) marks: Vec<Mark>,
     pub(super) directory: Directory,
+    /// Where the last record ends that was added; zero if none was since the file was opened.
+    records_end: u64,
     by_text: HashTable<u32>,
     hasher: FixedState,
 }
@@ -83,7 +85,12 @@ impl Contents {
         summary.messages += 1;
         summary.bytes += size_of_record(length);
         (summary.last, summary.last_time) = (message.sequence, message.time);
-        if self.marks.last().is_none_or(|mark| offset - u64::from(mark.offset) >= MARK_BYTES) {
+        // Behind a chapter a reader need not come past what the disk may refuse of that.
+        let is_behind_chapter = offset != self.records_end;
+        self.records_end = offset + length;
+        if is_behind_chapter
+            || self.marks.last().is_none_or(|mark| offset - u64::from(mark.offset) >= MARK_BYTES)
+        {
             let distance = (message.sequence - summary.first) as u32;
             self.marks.push(Mark { distance, offset: offset as u32 });
         }
