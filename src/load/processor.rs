@@ -79,7 +79,9 @@ mod tests {
         let process = ServerProcess::listening_at(address).expect("it is this one");
         assert_eq!(process.number, std::process::id().to_string());
         assert!(process.nanos().is_some_and(|nanos| nanos > 0));
-        assert!(nanos_of_thread() > 0);
+        // The kernel counts what a thread has done at its next tick.
+        let is_counted = (0..1_000_000_000_u64).any(|_| nanos_of_thread() > 0);
+        assert!(is_counted);
         drop(listener);
         assert!(ServerProcess::listening_at(address).is_none());
     }
