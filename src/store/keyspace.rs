@@ -1,5 +1,7 @@
 //! A command's view of the store: the selected database, and the shards that the executor has locked.
 
+mod looking;
+
 use smallvec::SmallVec;
 
 use super::databases::{ShardGuard, Store};

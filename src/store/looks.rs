@@ -10,9 +10,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use smallvec::SmallVec;
 
-use super::keyspace::Keyspace;
 use super::long_holds::HeldForLong;
-use super::recency::AccessContext;
 use super::shard::Shard;
 use super::shard_id::ShardId;
 use crate::lock_order::{Mutex, rank};
@@ -139,45 +137,6 @@ impl Looks {
     }
 }
 
-impl Keyspace<'_> {
-    /// Looks at a shard as [`Keyspace::visit_shard`] does.  If it is held for long by a command, the look is left for whoever finds the
-    /// shard free first.
-    pub fn look<T: Send + Sync + 'static>(
-        &mut self,
-        id: ShardId,
-        look: impl FnOnce(&mut Shard, &AccessContext) -> T + Send + 'static,
-    ) -> Looked<T> {
-        let mut look = Some(look);
-        let visited = self.visit_shard(id, |shard, access| look.take().map(|look| look(shard, access)));
-        let (reason, look) = match (visited, look) {
-            (Ok(Some(found)), _) => return Looked::Found(found),
-            (Err(reason @ HeldForLong::ByCommand { .. }), Some(look)) => (reason, look),
-            (Err(reason), _) => return Looked::Held(reason),
-            (Ok(None), _) => unreachable!("the look is there until it is taken"),
-        };
-        let access = self.access;
-        let left =
-            self.store().looks().leave(id, self.store().holds().changes(), move |shard| look(shard, &access));
-        match left {
-            Some(look) => self.finish_look(look),
-            None => Looked::Held(reason),
-        }
-    }
-
-    /// What a look has found that was left: taken by others, or now.
-    pub fn finish_look<T>(&mut self, mut look: Look<T>) -> Looked<T> {
-        look.seen = self.store().holds().changes();
-        self.take_looks();
-        match look.into_found() {
-            Ok(found) => Looked::Found(found),
-            Err(look) if self.store().holds().has_shard(look.shard().number()) => {
-                Looked::Held(HeldForLong::ByScript)
-            }
-            Err(look) => Looked::Left(look),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
@@ -187,7 +146,7 @@ mod tests {
     use super::super::long_holds::Patience;
     use super::*;
     use crate::clock::Now;
-    use crate::store::{Lifetime, Store};
+    use crate::store::{Keyspace, Lifetime, Store};
 
     fn view(store: &Store) -> Keyspace<'_> {
         let now = Now::at(std::time::Duration::ZERO, std::time::Duration::ZERO);

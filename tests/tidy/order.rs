@@ -149,6 +149,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "databases",
             "undo",
             "keyspace",
+            "keyspace/looking",
             "eviction/method",
             "eviction/random",
             "eviction/ttl",
