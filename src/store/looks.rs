@@ -23,11 +23,11 @@ const LOOKS_MAX: usize = 10_000;
 pub struct Look<T> {
     found: Arc<OnceLock<T>>,
     pub(super) shard: ShardId,
-    /// The changes of what is held before the last attempt.
+    /// The number of changes that [`LongHolds`](super::LongHolds) had counted before the last attempt.
     pub(super) seen: u64,
 }
 
-/// What has become of a look.
+/// The outcome of a look.
 pub enum Looked<T> {
     /// What it has found.
     Found(T),
@@ -190,7 +190,7 @@ mod tests {
         view(&store).take_looks();
         assert!(!store.has_looks());
         assert_eq!(store.holds().changes(), before + 1, "those who wait are told");
-        // What has changed since then does not matter.
+        // The look shows the shard as it was then, so a later removal does not count.
         view(&store).with_shard(id, |shard, access| assert!(shard.remove(&key, access)));
         assert!(matches!(keyspace.finish_look(look), Looked::Found(1)));
     }

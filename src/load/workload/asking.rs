@@ -192,7 +192,7 @@ impl Plan for Asking {
     }
 }
 
-/// One who asks.
+/// A client that asks.
 struct Asker {
     /// What each of its questions begins with, up to the subject or its last word.
     subject: Vec<u8>,

@@ -114,7 +114,7 @@ impl Replay {
         format!("quartet-bench-{}-{number}", self.run)
     }
 
-    /// Makes the stream, and stores what is read.
+    /// Creates the stream, and stores the messages that consumers are going to read.
     fn fill(&self, target: &Target) -> Result<(), String> {
         stream::create(target, Keeping::default())?;
         let filling = Asking::filling(FILL_CONNECTIONS, FILL_PIPELINE, self.size);

@@ -17,7 +17,7 @@ impl Consumer {
         self.ahead += 1;
     }
 
-    /// Damage has taken what was known of a message that was published before, so it counts for every filter from now on.
+    /// A message that was published before has become unknown, so it counts for every filter from now on.
     pub fn lost(&mut self, sequence: u64, subject: &[u8]) {
         let until = self.newest.as_ref().map_or(self.position, |newest| newest.until);
         if self.is_settled && sequence > until && !self.rules.filter.matches(subject) {

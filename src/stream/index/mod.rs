@@ -232,8 +232,7 @@ impl Index {
         self.unknown |= sequences;
     }
 
-    /// A stored message turns out to be damaged, and what is known of it is going to be lost.  False if it is not stored or
-    /// unknown already.
+    /// A stored message is damaged, and becomes unknown.  False if it is not stored, or is unknown already.
     pub fn lose(&mut self, sequence: u64, subject: &[u8], size: u64) -> bool {
         let is_known = self.is_stored(sequence) && !self.unknown.contains(sequence);
         let is_lost = is_known && self.subjects.remove(subject, sequence);

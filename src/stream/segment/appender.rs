@@ -206,7 +206,7 @@ impl OpenSegment {
         Ok(())
     }
 
-    /// Ends what was added with a chapter.  Returns whether there is room for it.
+    /// Writes a chapter behind the added messages.  Returns whether there is room for it.
     fn end_chapter(&mut self) -> bool {
         let OpenSegment { reads, contents, chapters, unwritten, end, .. } = self;
         let new_end = chapter::write(reads.id, *end, contents, chapters, unwritten);

@@ -17,8 +17,8 @@
 //! Subjects are numbered, and sequences counted, through all chapters of a file.  The first checksum is there for those who read
 //! messages: they pass over a chapter without reading it.
 //!
-//! A chapter takes over the one before if that covers at most twice as many messages, and so on.  What was taken over stays where it
-//! is, and nobody reads it any more.  So a file of n messages has at most log2 n + 1 chapters that count, and no message is
+//! A new chapter also covers the messages of the chapter before it, if these are at most twice as many, and so on.  The earlier chapter
+//! stays where it is, and nobody reads it any more.  So a file of n messages has at most log2 n + 1 chapters that count, and no message is
 //! covered more than log1.5 n times.
 //!
 //! [`Directory`]: super::Directory

@@ -2,8 +2,8 @@
 //!
 //! A file holds messages in the order of their sequences.  One thread writes ([`Appender`]) and many read ([`Reader`]), and
 //! none of them holds the stream's lock meanwhile: under it stands only the list of [`Segments`], from which a reader takes
-//! the file that it wants.  A file that is full is sealed with a footer that says what is in it.  One that is still written to
-//! says it in chapters, each behind the messages that it is about.  So a start reads no message.
+//! the file that it wants.  A full file is sealed with a footer, which lists its messages.  A file that
+//! is still written to lists them in chapters, each behind its own messages.  So a start reads no message.
 //!
 //! A snapshot names the files and how much of them counts ([`FileEntry`]).  Whatever else lies there was being written when
 //! the server ended, and [`open()`] and [`remove_others`] take it away.  What counts and is not as it was written is damage:
