@@ -36,6 +36,41 @@ mod tests {
     }
 
     #[test]
+    fn requests_are_over_soon_unless_values_or_counts_make_them_long() {
+        let table = command_table();
+        let is_over_soon = |line: &str| {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let row = table.resolve(words[0], words.get(1).copied()).expect("there is such a command");
+            row.is_over_soon(words.len())
+        };
+        for line in
+            ["GET k", "SET k v", "HGET k f", "SPOP k", "LPOP k", "SADD k m", "RL.CHECK p k", "SCRIPT KILL"]
+        {
+            assert!(is_over_soon(line), "{line}");
+        }
+        let many = format!("SADD k{}", " m".repeat(100));
+        for line in [
+            "SPOP k 9",
+            "LPOP k 9",
+            "ZPOPMIN k 9",
+            "SMEMBERS k",
+            "LRANGE k 0 1",
+            "SORT k",
+            "KEYS *",
+            "SCAN 0",
+            "EVAL s 0",
+            "EVALSHA_RO s 0",
+            "FCALL f 0",
+            "FLUSHALL",
+            "RESTORE k 0 v",
+            "DEBUG SLEEP 1",
+            &many,
+        ] {
+            assert!(!is_over_soon(line), "{line}");
+        }
+    }
+
+    #[test]
     fn one_command_runs_the_queues_of_transactions() {
         assert_eq!(command_table().queue_runner().name, "exec");
     }

@@ -170,10 +170,11 @@ pub fn run(read: Settings, log: Arc<LogQueue>) -> Result<(), String> {
     signals.follow(Arc::clone(&services), requests.clone()).map_err(cannot_listen)?;
     let reload = Reload::new(read, policies);
     let (workers, http_threads) = runtime.block_on(serve(&settings, &services, reload, &requests))?;
-    Worker::join_all(workers);
+    // Workers do work of the HTTP threads, so these end first.
     for thread in http_threads {
         thread.join();
     }
+    Worker::join_all(workers);
     if let Some(keeper) = keeper {
         keeper.stop();
     }

@@ -23,6 +23,7 @@ mod services;
 pub mod syntax;
 mod table;
 mod usage;
+mod workers;
 
 pub use blocked::{Awaited, BlockedCommand, Encoder};
 pub use call::{Call, SessionCall};
@@ -39,6 +40,7 @@ pub use parts::Parts;
 pub use secrets::{REDACTED, ShownArguments};
 pub use services::{CLOSED_PAUSE, Services};
 pub use table::{CommandTable, Row};
+pub use workers::{Work, Workers};
 
 use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;

@@ -10,6 +10,12 @@ const NAME_LENGTH_MAX: usize = NAME_WORDS * WORD_SIZE;
 const NAME_WORDS: usize = 3;
 const WORD_SIZE: usize = size_of::<u64>();
 
+/// Words of a request that is over soon.
+const SOON_WORDS_MAX: usize = 64;
+
+/// The flags of commands that are over soon, unless they are told how much to do.
+const SOON: Flags = Flags::FAST.union(Flags::QUICK).union(Flags::ALLOW_BUSY);
+
 /// Slots of the name index per row: enough that nearly every name is found at the first look.
 const SLOTS_PER_ROW: usize = 8;
 
@@ -29,6 +35,8 @@ pub struct Row {
     /// The fewest and the most arguments, the name included, with which this row itself runs: see [`Row::takes`].
     least: usize,
     most: usize,
+    /// Arguments beyond the fewest say how much to do.
+    takes_count: bool,
 }
 
 impl Row {
@@ -42,6 +50,16 @@ impl Row {
     #[inline]
     pub fn needs_store(&self, arguments: Arguments<'_>) -> bool {
         self.command.flags.contains(Flags::EXCLUSIVE) && (self.command.needs_store)(arguments)
+    }
+
+    /// Whether a request with this many arguments, the name included, is over soon however large the values of its keys are.
+    pub fn is_over_soon(&self, arguments: usize) -> bool {
+        let flags = self.command.flags;
+        let has_count = self.takes_count && arguments > self.least;
+        flags.intersects(SOON)
+            && !flags.contains(Flags::RUNS_SCRIPT)
+            && arguments <= SOON_WORDS_MAX
+            && !has_count
     }
 
     /// Whether a request whose lookup has found this row runs with this many arguments.  As [`Row::accepts`], but the row
@@ -197,7 +215,8 @@ impl Row {
         let least = words + required + i32::from(family_without_subcommand);
         let arity = if fixed && command.subcommands.is_empty() { least } else { -least };
         let most = if arity < 0 { usize::MAX } else { least as usize };
-        Row { id, name, command, arity, subcommands: 0..0, least: least as usize, most }
+        let takes_count = command.syntax.contains("count");
+        Row { id, name, command, arity, subcommands: 0..0, least: least as usize, most, takes_count }
     }
 }
 

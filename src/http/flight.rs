@@ -256,8 +256,13 @@ mod tests {
     #[tokio::test]
     async fn a_response_that_would_be_refused_is_not_made() {
         let [account] = accounts();
-        let context =
-            Context::new(Arc::clone(&account.services), 0, Random::with_seed(7), CancellationToken::new());
+        let context = Context::new(
+            Arc::clone(&account.services),
+            0,
+            Random::with_seed(7),
+            CancellationToken::new(),
+            None,
+        );
         let mut router = router(context);
         let mut ask = async |method: &str, path: &str, tags: &str, body: Vec<u8>| {
             let request = Request::builder().method(method).uri(path).header("if-none-match", tags);

@@ -78,8 +78,8 @@ struct ThreadState {
 }
 
 impl Thread {
-    /// Starts the thread that has `slot` at the gate.  Connections that become WebSockets go to `dealer`.  The thread stops once
-    /// `shutdown` is cancelled and its requests are answered.
+    /// Starts the thread that has `slot` at the gate.  Work that may take long, and connections that become WebSockets, go to
+    /// `dealer`.  The thread stops once `shutdown` is cancelled and its requests are answered.
     ///
     /// # Errors
     /// If the thread or its runtime cannot be made.
@@ -96,8 +96,15 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("http-{slot}")).spawn(move || {
             let settings = services.settings.current();
+            let workers = Arc::new(dealer.clone());
             let builder = builder(Arc::clone(&services));
-            let context = Context::new(services, slot, Random::with_seed(machine_seed()), shutdown.clone());
+            let context = Context::new(
+                services,
+                slot,
+                Random::with_seed(machine_seed()),
+                shutdown.clone(),
+                Some(workers),
+            );
             let state = ThreadState { door: Door::new(context, &settings, Some(dealer)), builder, shutdown };
             runtime.block_on(work(Arc::new(state), arriving, counter));
         })?;
@@ -281,7 +288,7 @@ mod tests {
     async fn a_request_that_waits_ends_with_its_client() {
         let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
         let shutdown = CancellationToken::new();
-        let context = Context::new(Arc::clone(&services), 0, Random::with_seed(7), shutdown.clone());
+        let context = Context::new(Arc::clone(&services), 0, Random::with_seed(7), shutdown.clone(), None);
         let (began, has_begun) = oneshot::channel();
         let (gone, is_gone) = oneshot::channel();
         let signals = Arc::new(Mutex::<_, { rank::ENDPOINT_RANDOM }>::new(Some((began, gone))));
@@ -313,7 +320,7 @@ mod tests {
     async fn a_waiter_gets_the_answer_or_is_told_of_the_end() {
         let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
         let shutdown = CancellationToken::new();
-        let context = Context::new(services, 0, Random::with_seed(7), shutdown.clone());
+        let context = Context::new(services, 0, Random::with_seed(7), shutdown.clone(), None);
         shutdown.cancel();
         assert_eq!(context.wait_for(ready(7)).await.map_err(|problem| problem.status()), Ok(7));
         let refused = context.wait_for(pending::<u8>()).await.map_err(|problem| problem.status());

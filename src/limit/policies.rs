@@ -47,6 +47,11 @@ impl Policies {
         self.table.load()
     }
 
+    /// The same, for one who may keep them for longer than a step.
+    pub fn load_full(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
     /// The policy of this name.
     pub fn get(&self, name: &[u8]) -> Option<Arc<Policy>> {
         self.load().get(name).cloned()

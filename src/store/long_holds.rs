@@ -59,6 +59,17 @@ pub enum Patience {
     Nobody,
 }
 
+/// How often a command that needs the store alone is held up before it waits in its thread and keeps others out meanwhile.
+const ALONE_ATTEMPTS: u32 = 16;
+
+impl Patience {
+    /// For whom a thread waits that needs the store alone and was held up so many times: if commands that take long overlap all the
+    /// time, the store is never free by itself.
+    pub fn to_be_alone(attempts: u32) -> Patience {
+        if attempts < ALONE_ATTEMPTS { Patience::Nobody } else { Patience::Commands }
+    }
+}
+
 /// See the head of the file.
 #[derive(Default)]
 pub struct LongHolds {

@@ -4,7 +4,6 @@
 
 use super::dumped_values::dump;
 use crate::support::client::{Client, request};
-use crate::support::http::Http;
 use crate::support::process::{Server, wait_for};
 
 /// Members of the keys, to begin with, and in the end.
@@ -172,58 +171,6 @@ fn is_restored_beside_others(server: &Server, other: &mut Client, key: &str, mem
     };
     assert_eq!(other.ask(count), members.to_string());
     is_answered
-}
-
-/// So often it is asked whether a command is at work: it may be over before.
-const ASKED_MAX: usize = 1_000;
-
-/// Clients that need the key of a command that came over HTTP: more than a worker has threads.
-const NEEDY_OF_HTTP: usize = 6;
-
-/// Nobody watches over an HTTP thread, so those who need what it holds find out by themselves.
-#[test]
-fn a_command_over_http_holds_up_only_those_who_need_its_key() {
-    let server = Server::quartet(&["--threads", "1", "--http-port", "0"]);
-    let mut other = Client::connect(server.address());
-    let mut members = MEMBERS;
-    while !is_beside_http(&server, &mut other, members) {
-        assert!(members < MEMBERS_MAX, "others waited for the end of the request");
-        members *= 2;
-    }
-}
-
-/// False if the command was over before others were answered.
-fn is_beside_http(server: &Server, other: &mut Client, members: usize) -> bool {
-    fill(other, members);
-    let mut needy: Vec<Client> = (0..NEEDY_OF_HTTP).map(|_| Client::connect(server.address())).collect();
-    needy.iter_mut().for_each(|client| assert_eq!(client.ask("PING"), "PONG"));
-    let mut http = Http::connect(server.http_address());
-    assert_eq!(http.get("/redis/scard/set").status, 200);
-    let request =
-        format!("GET /redis/sintercard/2/set/set:2 HTTP/1.1\r\nHost: {}\r\n\r\n", server.http_address());
-    http.write(request.as_bytes());
-    // It is at work once somebody waits for it.
-    let mut first = Client::connect(server.address());
-    let is_at_work = (0..ASKED_MAX).any(|_| {
-        first.write(b"SCARD set\r\n");
-        // The second answer comes behind the first client's, if that need not wait.
-        assert_eq!((other.ask("PING"), other.ask("PING")), ("PONG".to_owned(), "PONG".to_owned()));
-        let is_waiting = !first.has_answer();
-        if !is_waiting {
-            assert_eq!(first.read_text().expect("an answer"), members.to_string());
-        }
-        is_waiting
-    });
-    needy.iter_mut().for_each(|client| client.write(b"SCARD set\r\n"));
-    for number in 0..ANSWERED {
-        assert_eq!(other.ask(&format!("ECHO {number}")), number.to_string());
-    }
-    let are_waiting = needy.iter_mut().all(|client| !client.has_answer());
-    assert_eq!(http.read("GET").expect("an answer").status, 200);
-    for client in needy.iter_mut().chain(is_at_work.then_some(&mut first)) {
-        assert_eq!(client.read_text().expect("an answer"), members.to_string());
-    }
-    is_at_work && are_waiting
 }
 
 /// A command that is at work, and has the worker's loop no more.

@@ -9,6 +9,7 @@ mod former_folders;
 mod hangs;
 mod health;
 mod held_up;
+mod held_up_http;
 mod idle_connections;
 mod large_objects;
 mod large_values;

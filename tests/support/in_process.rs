@@ -47,7 +47,8 @@ impl InProcess {
         let resp = InProcessTarget::with(settings.clone(), WALL);
         let services = resp.services().clone();
         let slot = services.settings.current().threads;
-        let context = endpoint::Context::new(services, slot, Random::with_seed(3), CancellationToken::new());
+        let context =
+            endpoint::Context::new(services, slot, Random::with_seed(3), CancellationToken::new(), None);
         let door = Door::new(context, &settings, None);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("there are threads");

@@ -103,22 +103,24 @@ async fn get_batch(
 ) -> Result<Response, Problem> {
     bound(asked.keys.len(), "keys")?;
     let names: Vec<&[u8]> = asked.keys.iter().map(String::as_bytes).collect();
-    let found: Vec<Option<OutputValue>> = context.read(database.number(&context)?, &names, |visit| {
-        let mut bytes = 0;
-        let mut found = Vec::with_capacity(names.len());
-        for name in &names {
-            let key = visit.key(name);
-            let store = visit.keyspace.store();
-            let value = visit.keyspace.read(&key).and_then(|entry| OutputValue::of(store, entry).ok());
-            bytes += value.as_ref().map_or(0, |value| value.bytes.len());
-            if bytes > VALUES_BYTES_MAX {
-                let allowed = format!("values of {VALUES_BYTES_MAX} bytes in one response");
-                return Err(Problem::invalid("keys", allowed));
+    let found: Vec<Option<OutputValue>> = context
+        .read(database.number(&context)?, &names, |visit| {
+            let mut bytes = 0;
+            let mut found = Vec::with_capacity(names.len());
+            for name in &names {
+                let key = visit.key(name);
+                let store = visit.keyspace.store();
+                let value = visit.keyspace.read(&key).and_then(|entry| OutputValue::of(store, entry).ok());
+                bytes += value.as_ref().map_or(0, |value| value.bytes.len());
+                if bytes > VALUES_BYTES_MAX {
+                    let allowed = format!("values of {VALUES_BYTES_MAX} bytes in one response");
+                    return Err(Problem::invalid("keys", allowed));
+                }
+                found.push(value);
             }
-            found.push(value);
-        }
-        Ok(found)
-    })??;
+            Ok(found)
+        })
+        .await??;
     room.admit(found.iter().flatten().map(|value| value.bytes.len()).sum())?;
     let mut document = Document::default();
     document.text(b"{\"entries\":[");
@@ -164,28 +166,30 @@ async fn set_batch(
         stored.push(value.within(&context)?);
     }
     let names: Vec<&[u8]> = new.entries.iter().map(|entry| entry.key.as_bytes()).collect();
-    context.write(database.number(&context)?, &names, |visit| {
-        let now = visit.now();
-        let lifetimes: Vec<_> = new
-            .entries
-            .iter()
-            .enumerate()
-            .map(|(number, entry)| lifetime(entry.ttl, now, &format!("entries[{number}].ttl")))
-            .collect::<Result<_, _>>()?;
-        // A batch has no value of its own, so it has no tag.
-        conditions.allow_writing(None)?;
-        for name in &names {
-            let key = visit.key(name);
-            if visit.keyspace.contains(&key) && new.if_absent {
-                return Err(Problem::new(problems::KEY_EXISTS).with("key", String::from_utf8_lossy(name)));
+    context
+        .write(database.number(&context)?, &names, |visit| {
+            let now = visit.now();
+            let lifetimes: Vec<_> = new
+                .entries
+                .iter()
+                .enumerate()
+                .map(|(number, entry)| lifetime(entry.ttl, now, &format!("entries[{number}].ttl")))
+                .collect::<Result<_, _>>()?;
+            // A batch has no value of its own, so it has no tag.
+            conditions.allow_writing(None)?;
+            for name in &names {
+                let key = visit.key(name);
+                if visit.keyspace.contains(&key) && new.if_absent {
+                    return Err(Problem::new(problems::KEY_EXISTS).with("key", String::from_utf8_lossy(name)));
+                }
             }
-        }
-        for ((name, stored), lifetime) in names.iter().zip(stored).zip(lifetimes) {
-            let key = visit.key(name);
-            stored.write(&mut visit.keyspace, &key, lifetime);
-        }
-        Ok(Json(BatchWritten { written: names.len() }))
-    })?
+            for ((name, stored), lifetime) in names.iter().zip(stored).zip(lifetimes) {
+                let key = visit.key(name);
+                stored.write(&mut visit.keyspace, &key, lifetime);
+            }
+            Ok(Json(BatchWritten { written: names.len() }))
+        })
+        .await?
 }
 
 fn bound(count: usize, field: &str) -> Result<(), Problem> {

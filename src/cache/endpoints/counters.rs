@@ -70,26 +70,28 @@ async fn increment(
             return Err(Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail("send application/json"));
         }
     };
-    context.write(database.number(&context)?, &[&key], |visit| {
-        let key = visit.key(&key);
-        let made_for = lifetime(step.ttl, visit.now(), "ttl")?;
-        let store = visit.keyspace.store();
-        let current = visit.keyspace.find(&key);
-        conditions.allow_writing(current)?;
-        let (old, content_type, lifetime) =
-            match current.map(|entry| OutputValue::of(store, entry)).transpose()? {
-                Some(found) => {
-                    let number = parse_integer(&found.bytes);
-                    let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;
-                    (number, found.content_type, Lifetime::Keep)
-                }
-                None => (0, Some(JSON.into()), made_for),
-            };
-        let value = old
-            .checked_add(step.by)
-            .ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER).detail("the sum is beyond 64 bits"))?;
-        let stored = InputValue { bytes: integer_text(value).as_ref().to_vec().into(), content_type };
-        stored.write(&mut visit.keyspace, &key, lifetime);
-        Ok(Json(Sum { value }))
-    })?
+    context
+        .write(database.number(&context)?, &[&key], |visit| {
+            let key = visit.key(&key);
+            let made_for = lifetime(step.ttl, visit.now(), "ttl")?;
+            let store = visit.keyspace.store();
+            let current = visit.keyspace.find(&key);
+            conditions.allow_writing(current)?;
+            let (old, content_type, lifetime) =
+                match current.map(|entry| OutputValue::of(store, entry)).transpose()? {
+                    Some(found) => {
+                        let number = parse_integer(&found.bytes);
+                        let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;
+                        (number, found.content_type, Lifetime::Keep)
+                    }
+                    None => (0, Some(JSON.into()), made_for),
+                };
+            let value = old
+                .checked_add(step.by)
+                .ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER).detail("the sum is beyond 64 bits"))?;
+            let stored = InputValue { bytes: integer_text(value).as_ref().to_vec().into(), content_type };
+            stored.write(&mut visit.keyspace, &key, lifetime);
+            Ok(Json(Sum { value }))
+        })
+        .await?
 }

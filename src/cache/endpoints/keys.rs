@@ -142,14 +142,16 @@ async fn remove_keys(
         let removed = remove_with_prefix(&context, database, &prefix).await?;
         return Ok(Json(Removed { removed }).into_response());
     }
-    context.exclusive(database, |visit| {
-        let (mut contents, mut bytes) = (Vec::new(), 0);
-        visit.keyspace.for_each_shard(database, |shard, _| {
-            bytes += shard.memory();
-            contents.push(shard.clear());
-        });
-        visit.effects.discard(contents, bytes);
-    })?;
+    context
+        .exclusive(database, |visit| {
+            let (mut contents, mut bytes) = (Vec::new(), 0);
+            visit.keyspace.for_each_shard(database, |shard, _| {
+                bytes += shard.memory();
+                contents.push(shard.clear());
+            });
+            visit.effects.discard(contents, bytes);
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -41,12 +41,14 @@ async fn remaining(
     PathBytes(key): PathBytes,
     Query(database): Query<Database>,
 ) -> Result<Json<Remaining>, Problem> {
-    context.read(database.number(&context)?, &[&key], |visit| {
-        let (key, now) = (visit.key(&key), visit.now().millis());
-        let entry = visit.keyspace.inspect(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
-        let seconds = |deadline: u64| deadline.saturating_sub(now) as f64 / 1000.0;
-        Ok(Json(Remaining { ttl: entry.deadline().map(seconds) }))
-    })?
+    context
+        .read(database.number(&context)?, &[&key], |visit| {
+            let (key, now) = (visit.key(&key), visit.now().millis());
+            let entry = visit.keyspace.inspect(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
+            let seconds = |deadline: u64| deadline.saturating_sub(now) as f64 / 1000.0;
+            Ok(Json(Remaining { ttl: entry.deadline().map(seconds) }))
+        })
+        .await?
 }
 
 /// Changes the time to live of a key
@@ -60,7 +62,7 @@ async fn put_remaining(
     conditions: Conditions,
     Json(new): Json<NewLifetime>,
 ) -> Result<StatusCode, Problem> {
-    change(&context, &database, &key, &conditions, Some(new.ttl))
+    change(&context, &database, &key, &conditions, Some(new.ttl)).await
 }
 
 /// Removes the time to live of a key
@@ -73,27 +75,29 @@ async fn remove_remaining(
     Query(database): Query<Database>,
     conditions: Conditions,
 ) -> Result<StatusCode, Problem> {
-    change(&context, &database, &key, &conditions, None)
+    change(&context, &database, &key, &conditions, None).await
 }
 
-fn change(
+async fn change(
     context: &Context,
     database: &Database,
     key: &[u8],
     conditions: &Conditions,
     ttl: Option<f64>,
 ) -> Result<StatusCode, Problem> {
-    context.read(database.number(context)?, &[key], |visit| {
-        let key = visit.key(key);
-        let deadline = match lifetime(ttl, visit.now(), "ttl")? {
-            Lifetime::Until(deadline) => Some(deadline),
-            Lifetime::Forever | Lifetime::Keep => None,
-        };
-        conditions.allow_writing(visit.keyspace.peek(&key))?;
-        if !visit.keyspace.contains(&key) {
-            return Err(Problem::new(problems::NO_SUCH_KEY));
-        }
-        visit.keyspace.set_deadline(&key, deadline);
-        Ok(StatusCode::NO_CONTENT)
-    })?
+    context
+        .read(database.number(context)?, &[key], |visit| {
+            let key = visit.key(key);
+            let deadline = match lifetime(ttl, visit.now(), "ttl")? {
+                Lifetime::Until(deadline) => Some(deadline),
+                Lifetime::Forever | Lifetime::Keep => None,
+            };
+            conditions.allow_writing(visit.keyspace.peek(&key))?;
+            if !visit.keyspace.contains(&key) {
+                return Err(Problem::new(problems::NO_SUCH_KEY));
+            }
+            visit.keyspace.set_deadline(&key, deadline);
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await?
 }

@@ -66,13 +66,15 @@ async fn value(
     conditions: Conditions,
     room: Room,
 ) -> Result<Response, Problem> {
-    let (found, now) = context.read(database.number(&context)?, &[&key], |visit| {
-        let now = visit.now();
-        let key = visit.key(&key);
-        let store = visit.keyspace.store();
-        let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
-        OutputValue::of(store, entry).map(|found| (found, now))
-    })??;
+    let (found, now) = context
+        .read(database.number(&context)?, &[&key], |visit| {
+            let now = visit.now();
+            let key = visit.key(&key);
+            let store = visit.keyspace.store();
+            let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
+            OutputValue::of(store, entry).map(|found| (found, now))
+        })
+        .await??;
     if conditions.are_none() {
         room.admit(found.bytes.len())?;
     }
@@ -129,21 +131,23 @@ async fn put_value(
         fingerprint,
         representations::first_representation(stored.content_type.as_deref()),
     );
-    let (is_new, hold) = context.write(database, &[&key], |visit| {
-        let key = visit.key(&key);
-        // The one of the query is checked even if the body has another, which has precedence.
-        lifetime(writing.ttl, visit.now(), "ttl")?;
-        let lifetime = lifetime(ttl, visit.now(), "ttl")?;
-        let current = visit.keyspace.find(&key);
-        let is_new = current.is_none();
-        conditions.allow_writing(current)?;
-        if if_absent && !is_new {
-            return Err(Problem::new(problems::KEY_EXISTS));
-        }
-        let hold = fencing.map(|fencing| fencing.allow_writing(visit)).transpose()?.flatten();
-        stored.write(&mut visit.keyspace, &key, lifetime);
-        Ok((is_new, hold))
-    })??;
+    let (is_new, hold) = context
+        .write(database, &[&key], |visit| {
+            let key = visit.key(&key);
+            // The one of the query is checked even if the body has another, which has precedence.
+            lifetime(writing.ttl, visit.now(), "ttl")?;
+            let lifetime = lifetime(ttl, visit.now(), "ttl")?;
+            let current = visit.keyspace.find(&key);
+            let is_new = current.is_none();
+            conditions.allow_writing(current)?;
+            if if_absent && !is_new {
+                return Err(Problem::new(problems::KEY_EXISTS));
+            }
+            let hold = fencing.map(|fencing| fencing.allow_writing(visit)).transpose()?.flatten();
+            stored.write(&mut visit.keyspace, &key, lifetime);
+            Ok((is_new, hold))
+        })
+        .await??;
     synced(hold).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json_with_status(status, Written { etag }))
@@ -172,12 +176,14 @@ async fn remove_value(
     Query(database): Query<Database>,
     conditions: Conditions,
 ) -> Result<StatusCode, Problem> {
-    context.read(database.number(&context)?, &[&key], |visit| {
-        let key = visit.key(&key);
-        conditions.allow_writing(visit.keyspace.find(&key))?;
-        if !visit.keyspace.remove(&key) {
-            return Err(Problem::new(problems::NO_SUCH_KEY));
-        }
-        Ok(StatusCode::NO_CONTENT)
-    })?
+    context
+        .read(database.number(&context)?, &[&key], |visit| {
+            let key = visit.key(&key);
+            conditions.allow_writing(visit.keyspace.find(&key))?;
+            if !visit.keyspace.remove(&key) {
+                return Err(Problem::new(problems::NO_SUCH_KEY));
+            }
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await?
 }

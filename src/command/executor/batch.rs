@@ -27,9 +27,6 @@ const MAY_WRITE: Flags = Flags::WRITE.union(Flags::RUNS_SCRIPT);
 /// The flags of commands that need more than the shards of their keys, or may.
 const LOOKS_FURTHER: Flags = Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE).union(Flags::SELF_LOCKING);
 
-/// How often a command that needs the store alone is held up before it waits in its thread and keeps others out meanwhile.
-const EXCLUSIVE_ATTEMPTS: u32 = 16;
-
 /// The thread is outside of its own accord: alone inside, or at the end of its batch.  No command is checked or locks keys then; one
 /// that did would be refused as if a script kept it out.
 const OUTSIDE: Result<Entered<'static>, HeldForLong> = Err(HeldForLong::ByScript);
@@ -54,21 +51,19 @@ pub(super) struct BatchExecutor<'t, 's> {
     has_run: bool,
 }
 
-/// Enters the gate, unless somebody keeps others out for longer than `patience` lasts, and makes a view of the store for a batch of
-/// the caller.
+/// Enters the gate, unless somebody keeps others out for long, and makes a view of the store for a batch of the caller.
 pub(super) fn enter<'s>(
     services: &'s Services,
     workspace: &mut Workspace,
     leaves_traces: bool,
-    patience: Patience,
 ) -> (Result<Entered<'s>, HeldForLong>, Keyspace<'s>) {
     workspace.settings.refresh(&services.settings);
     // The time is read inside: entering may have taken long.
-    let gate = services.store.gate().enter_unless_held(workspace.slot, patience);
+    let gate = services.store.gate().enter_unless_held(workspace.slot, Patience::Nobody);
     let now = services.clock.now();
     let access = access(&workspace.settings, now, leaves_traces);
     let mut keyspace = Keyspace::new(&services.store, now, access).of_slot(workspace.slot);
-    keyspace.patience = patience;
+    keyspace.patience = Patience::Nobody;
     (gate, keyspace)
 }
 
@@ -442,9 +437,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         let (gate, clock) = (self.call.services.store.gate(), &self.call.services.clock);
         self.gate = OUTSIDE;
         let patience = self.call.keyspace.patience;
-        // If commands that take long overlap all the time, the store is never free by itself.
-        let is_enough = self.call.continuation.attempts >= EXCLUSIVE_ATTEMPTS;
-        let exclusive = gate.enter_exclusive(if is_enough { Patience::Commands } else { patience });
+        let exclusive = gate.enter_exclusive(Patience::to_be_alone(self.call.continuation.attempts));
         self.call.keyspace.set_now(clock.now());
         match &exclusive {
             Ok(_) => {

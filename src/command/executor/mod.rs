@@ -35,7 +35,7 @@ use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, Snapshot};
 use crate::store::eviction;
-use crate::store::{AccessContext, Keyspace, Patience};
+use crate::store::{AccessContext, Keyspace};
 use crate::wait::Lost;
 use batch::BatchExecutor;
 
@@ -169,7 +169,8 @@ impl Executor {
     /// protocol.  A command that works on a connection is refused.
     ///
     /// The thread must not be inside the gate.  [`Flow::Wait`] comes only to a caller that may block: the reply is then
-    /// that of [`Executor::take_blocked`].  Replies that wait for the disk are found by [`Executor::take_held`].
+    /// that of [`Executor::take_blocked`].  Replies that wait for the disk are found by [`Executor::take_held`].  After
+    /// [`Flow::HeldUp`] the request is run again later.
     pub fn run(&mut self, caller: &mut Caller, arguments: Arguments<'_>, output: &mut Output) -> Flow {
         output.set_version(caller.version);
         self.run_one(caller, None, arguments, output)
@@ -207,8 +208,7 @@ impl Executor {
     ) -> Flow {
         let Executor { services, workspace, .. } = self;
         let found = lookup::find(services, caller.database, arguments);
-        let patience = patience_of(client.is_some());
-        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces, patience);
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, client), output);
         batch.run(arguments, &found);
@@ -245,7 +245,7 @@ impl Executor {
         let Executor { services, workspace, .. } = self;
         let mut found = SmallVec::new();
         lookup::find_batch(services, caller.database, requests, buffer, &mut found);
-        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces, patience_of(true));
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, Some(client)), output);
         let (mut done, mut asked_for) = (0, 0);
@@ -265,7 +265,8 @@ impl Executor {
     }
 
     /// Runs commands that others see as one, as EXEC does, for a caller that is no connection; writes an array of their
-    /// replies.  If one of them may not be queued, none runs, and the one reply is the error.
+    /// replies.  If one of them may not be queued, none runs, and the one reply is the error.  After [`Flow::HeldUp`] they are
+    /// run again later.
     pub fn run_transaction(
         &mut self,
         caller: &mut Caller,
@@ -274,8 +275,7 @@ impl Executor {
     ) -> Flow {
         output.set_version(caller.version);
         let Executor { services, workspace, .. } = self;
-        let (gate, mut keyspace) =
-            batch::enter(services, workspace, caller.leaves_traces, patience_of(false));
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, None), output);
         batch.run_transaction(requests);
@@ -370,7 +370,7 @@ impl Executor {
     /// Lets `step` work on the store within the gate, without a command; none if somebody keeps this thread out for long.
     fn visit<R>(&mut self, step: impl FnOnce(&Services, &mut Keyspace<'_>, &mut Effects) -> R) -> Option<R> {
         let Executor { services, workspace, .. } = self;
-        let (gate, mut keyspace) = batch::enter(services, workspace, true, Patience::Nobody);
+        let (gate, mut keyspace) = batch::enter(services, workspace, true);
         let gate = gate.ok()?;
         let result = step(services, &mut keyspace, &mut workspace.effects);
         services.key_waiters.serve(&mut keyspace);
@@ -409,11 +409,6 @@ impl Executor {
         services.fan_out.deliver(&mut workspace.effects);
         services.clients.disconnect(client.shared.id, now.millis());
     }
-}
-
-/// For whom the commands of a caller wait: those of a connection are run again later if something is held for long.
-fn patience_of(is_connection: bool) -> Patience {
-    if is_connection { Patience::Nobody } else { Patience::Commands }
 }
 
 /// How the commands of a caller touch keys at this time.

@@ -159,8 +159,8 @@ pub fn discarded(reason: &Refusal) -> Refusal {
 impl<'s> BatchExecutor<'_, 's> {
     /// See [`Executor::run_transaction`](super::Executor::run_transaction).
     pub(super) fn run_transaction(&mut self, requests: &[OwnedArguments]) {
-        if self.gate.is_err() {
-            return self.refuse(&discarded(&self.call.services.busy()));
+        if let Err(reason) = self.gate {
+            return self.hold_up_queue(reason);
         }
         let mut queue = Queue::default();
         for request in requests {
@@ -198,10 +198,20 @@ impl<'s> BatchExecutor<'_, 's> {
     /// Runs a queue in the name of EXEC, which counts as called.
     fn run_queue(&mut self, queue: &Queue) {
         self.call.row = self.call.services.commands.queue_runner();
-        self.metrics.command(self.call.row.id).calls.add(1);
         match queue.lock(&mut self.call, Vec::new()) {
-            Ok(()) => queue.run(&mut self.call, None),
-            Err(_) => self.refuse(&discarded(&self.call.services.busy())),
+            Ok(()) => {
+                self.metrics.command(self.call.row.id).calls.add(1);
+                queue.run(&mut self.call, None);
+            }
+            Err(reason) => self.hold_up_queue(reason),
+        }
+    }
+
+    /// Does not run a queue, since something that it needs is held for long: it is refused, or run again later.
+    fn hold_up_queue(&mut self, reason: HeldForLong) {
+        match reason {
+            HeldForLong::ByScript => self.refuse(&discarded(&self.call.services.busy())),
+            HeldForLong::ByCommand { seen } => self.call.continuation.flow = Flow::HeldUp { seen },
         }
     }
 }

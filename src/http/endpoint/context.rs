@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::problem::Problem;
 use super::problems;
 use crate::clock::Now;
-use crate::command::Services;
 use crate::command::executor::Executor;
+use crate::command::{Services, Workers};
 use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
@@ -29,6 +29,7 @@ struct Inner {
     slot: usize,
     random: Mutex<Random, { rank::ENDPOINT_RANDOM }>,
     stopping: CancellationToken,
+    workers: Option<Arc<dyn Workers>>,
 }
 
 /// A turn of the thread, given by [`Context::turn`]: once this is dropped, those who wait for what the thread held try again.
@@ -69,10 +70,22 @@ impl<'s> Visit<'_, 's> {
 }
 
 impl Context {
-    /// The context of the thread that has this slot at the gate; `stopping` is cancelled when the server stops.
-    pub fn new(services: Arc<Services>, slot: usize, random: Random, stopping: CancellationToken) -> Context {
+    /// The context of the thread that has this slot at the gate; `stopping` is cancelled when the server stops.  Work that may take
+    /// long goes to the workers; without them the thread does it itself.
+    pub fn new(
+        services: Arc<Services>,
+        slot: usize,
+        random: Random,
+        stopping: CancellationToken,
+        workers: Option<Arc<dyn Workers>>,
+    ) -> Context {
         services.store.holds().add_unwatched(slot);
-        Context(Arc::new(Inner { services, slot, random: Mutex::new(random), stopping }))
+        Context(Arc::new(Inner { services, slot, random: Mutex::new(random), stopping, workers }))
+    }
+
+    /// The way to the workers, if there are some.
+    pub fn workers(&self) -> Option<&Arc<dyn Workers>> {
+        self.0.workers.as_ref()
     }
 
     /// Cancelled when the server stops; then nothing should wait any more.
@@ -112,107 +125,139 @@ impl Context {
         Executor::new(Arc::clone(&self.0.services), self.0.slot, Random::with_seed(self.draw() as u64))
     }
 
-    /// Runs `step` with the shards of all `keys` in `database` locked, so that others see it whole.
+    /// Runs `step` with the shards of all `keys` in `database` locked, so that others see it whole.  If a command that takes long holds
+    /// one of them, the request waits without the thread.
     ///
     /// # Errors
-    /// If a script that runs for long holds one of them.
-    pub fn read<R>(
+    /// If a script that runs for long holds one of them, or the server stops meanwhile.
+    pub async fn read<R>(
         &self,
         database: usize,
         keys: &[&[u8]],
         step: impl FnOnce(&mut Visit<'_, '_>) -> R,
     ) -> Result<R, Problem> {
-        self.enter(|visit| {
-            visit.keyspace.database = database;
-            lock(visit, database, keys)?;
-            Ok(step(visit))
-        })
+        self.visit(false, (database, keys), step).await
     }
 
     /// As [`Context::read`], for steps that may need memory: makes room first.
     ///
     /// # Errors
-    /// If the memory for data is used up and nothing may be evicted, or a script that runs for long holds a key.
-    pub fn write<R>(
+    /// If the memory for data is used up and nothing may be evicted, a script that runs for long holds a key, or the server stops
+    /// meanwhile.
+    pub async fn write<R>(
         &self,
         database: usize,
         keys: &[&[u8]],
         step: impl FnOnce(&mut Visit<'_, '_>) -> R,
     ) -> Result<R, Problem> {
-        self.enter(|visit| {
-            let services = visit.services;
-            let settings = services.settings.current();
-            if !eviction::make_room(&services.store, &settings, visit.random, &visit.keyspace.access) {
-                return Err(Problem::new(problems::OUT_OF_MEMORY));
+        self.visit(true, (database, keys), step).await
+    }
+
+    async fn visit<R>(
+        &self,
+        needs_memory: bool,
+        (database, keys): (usize, &[&[u8]]),
+        step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+    ) -> Result<R, Problem> {
+        let mut step = Some(step);
+        let mut visit = |visit: &mut Visit<'_, '_>| {
+            if needs_memory && !has_room(visit) {
+                return Ok(Err(Problem::new(problems::OUT_OF_MEMORY)));
             }
             visit.keyspace.database = database;
             lock(visit, database, keys)?;
-            Ok(step(visit))
-        })
+            Ok(step.take().map(|step| step(visit)).ok_or_else(|| Problem::new(problems::INTERNAL)))
+        };
+        self.once_free(|| self.enter(&mut visit)).await?
     }
 
-    /// Runs `step` with nothing locked: for services that lock themselves.
+    /// Runs `step` with nothing locked: for scans of the store shard by shard, and for services that lock themselves.  If it does
+    /// nothing because of a command that takes long, the request waits without the thread, and `step` runs again.
     ///
     /// # Errors
-    /// If a script that runs for long is alone at the store.
-    pub fn unlocked<R>(
-        &self,
-        database: usize,
-        step: impl FnOnce(&mut Visit<'_, '_>) -> R,
-    ) -> Result<R, Problem> {
-        self.enter(|visit| {
-            visit.keyspace.database = database;
-            Ok(step(visit))
-        })
-    }
-
-    /// Runs `step` with nothing locked: for scans of the store shard by shard.  If it begins where a command is at work that takes long,
-    /// the request waits without the thread, and `step` runs again.
-    ///
-    /// # Errors
-    /// If it begins where a script is at work that runs for long.
+    /// If it does nothing because of a script that runs for long, or the server stops meanwhile.
     pub async fn walk<R>(
         &self,
         database: usize,
         mut step: impl FnMut(&mut Visit<'_, '_>) -> Result<R, HeldForLong>,
     ) -> Result<R, Problem> {
-        loop {
-            let walked = self.unlocked(database, |visit| {
-                visit.keyspace.patience = Patience::Nobody;
-                step(visit)
-            });
-            let seen = match walked? {
-                Ok(result) => return Ok(result),
-                Err(HeldForLong::ByCommand { seen }) => seen,
-                Err(HeldForLong::ByScript) => return Err(Problem::new(problems::BUSY)),
-            };
-            let holds = self.0.services.store.holds();
-            self.wait_for(poll_fn(|task| holds.park(seen, task.waker()))).await?;
-        }
+        let mut visit = |visit: &mut Visit<'_, '_>| {
+            visit.keyspace.database = database;
+            step(visit)
+        };
+        self.once_free(|| self.enter(&mut visit)).await
     }
 
     /// Runs `step` while no other thread is at the store, for steps that touch all keys and must be seen whole.  Shards are locked
-    /// as they are met.
+    /// as they are met.  While a command that takes long is there, the request waits without the thread.
     ///
     /// # Errors
-    /// If a script that runs for long is there.
-    pub fn exclusive<R>(
+    /// If a script that runs for long is there, or the server stops meanwhile.
+    pub async fn exclusive<R>(
         &self,
         database: usize,
-        step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+        mut step: impl FnMut(&mut Visit<'_, '_>) -> R,
     ) -> Result<R, Problem> {
-        let gate = self.0.services.store.gate().enter_exclusive(Patience::Commands);
-        let gate = gate.map_err(|_| Problem::new(problems::BUSY))?;
-        Ok(self.run(gate, |visit| {
-            visit.keyspace.set_exclusive(true);
-            visit.keyspace.database = database;
-            step(visit)
-        }))
+        let gate = self.0.services.store.gate();
+        let mut attempts = 0;
+        let enter = || {
+            let patience = Patience::to_be_alone(attempts);
+            attempts += 1;
+            let gate = gate.enter_exclusive(patience)?;
+            Ok(self.run(gate, |visit| {
+                visit.keyspace.set_exclusive(true);
+                visit.keyspace.database = database;
+                step(visit)
+            }))
+        };
+        self.once_free(enter).await
     }
 
-    fn enter<R>(&self, step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, Problem>) -> Result<R, Problem> {
+    /// Runs `step` with nothing locked, and keeps the thread waiting for commands that take long.
+    ///
+    /// # Errors
+    /// If a script that runs for long holds what it needs.
+    pub fn at_once<R>(
+        &self,
+        step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, HeldForLong>,
+    ) -> Result<R, Problem> {
         let gate = self.0.services.store.gate().enter_unless_held(self.0.slot, Patience::Commands);
-        self.run(gate.map_err(|_| Problem::new(problems::BUSY))?, step)
+        let done = gate.and_then(|gate| {
+            self.run(gate, |visit| {
+                visit.keyspace.patience = Patience::Commands;
+                step(visit)
+            })
+        });
+        done.map_err(|_| Problem::new(problems::BUSY))
+    }
+
+    /// Returns what `attempt` does, once nothing that it needs is held for long.
+    async fn once_free<R>(&self, mut attempt: impl FnMut() -> Result<R, HeldForLong>) -> Result<R, Problem> {
+        loop {
+            let seen = match attempt() {
+                Ok(done) => return Ok(done),
+                Err(HeldForLong::ByCommand { seen }) => seen,
+                Err(HeldForLong::ByScript) => return Err(Problem::new(problems::BUSY)),
+            };
+            self.wait_for_release(seen).await?;
+        }
+    }
+
+    /// Returns once something that is held for long is let go of, or nothing is, counted from `seen` changes.
+    ///
+    /// # Errors
+    /// If the server stops meanwhile.
+    pub async fn wait_for_release(&self, seen: u64) -> Result<(), Problem> {
+        let holds = self.0.services.store.holds();
+        self.wait_for(poll_fn(|task| holds.park(seen, task.waker()))).await
+    }
+
+    fn enter<R>(
+        &self,
+        step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, HeldForLong>,
+    ) -> Result<R, HeldForLong> {
+        let gate = self.0.services.store.gate().enter_unless_held(self.0.slot, Patience::Nobody)?;
+        self.run(gate, step)
     }
 
     /// Runs `step` inside `gate`, then leaves it and delivers the step's effects.
@@ -224,13 +269,10 @@ impl Context {
         // The time is read inside: entering may have taken long.
         let now = services.clock.now();
         let access = AccessContext::of(&services.settings.current(), now);
-        let mut visit = Visit {
-            keyspace: Keyspace::new(&services.store, now, access).of_slot(self.0.slot),
-            random: &mut random,
-            effects: &mut effects,
-            services,
-            slot: self.0.slot,
-        };
+        let mut keyspace = Keyspace::new(&services.store, now, access).of_slot(self.0.slot);
+        keyspace.patience = Patience::Nobody;
+        let mut visit =
+            Visit { keyspace, random: &mut random, effects: &mut effects, services, slot: self.0.slot };
         let result = step(&mut visit);
         visit.keyspace.unlock();
         services.key_waiters.serve(&mut visit.keyspace);
@@ -241,13 +283,19 @@ impl Context {
     }
 }
 
-fn lock(visit: &mut Visit<'_, '_>, database: usize, keys: &[&[u8]]) -> Result<(), Problem> {
+/// Makes room for a step that may need memory; false if nothing may be evicted.
+fn has_room(visit: &mut Visit<'_, '_>) -> bool {
+    let services = visit.services;
+    let settings = services.settings.current();
+    eviction::make_room(&services.store, &settings, visit.random, &visit.keyspace.access)
+}
+
+fn lock(visit: &mut Visit<'_, '_>, database: usize, keys: &[&[u8]]) -> Result<(), HeldForLong> {
     let store = &visit.services.store;
     let shard = |key: &&[u8]| store.shard_of(database, store.key(key).hash);
-    let locked = match keys {
+    match keys {
         [] => Ok(()),
         [key] => visit.keyspace.lock_one_unless_held(shard(key)),
         keys => visit.keyspace.lock_many_unless_held(&mut keys.iter().map(shard).collect::<Vec<_>>()),
-    };
-    locked.map_err(|_| Problem::new(problems::BUSY))
+    }
 }

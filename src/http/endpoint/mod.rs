@@ -12,7 +12,7 @@
 //!         let key = visit.key(&key);
 //!         let entry = visit.keyspace.inspect(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
 //!         Ok(Json(Remaining::of(entry, visit.now())))
-//!     })
+//!     }).await?
 //! }
 //!
 //! pub fn endpoints() -> OpenApiRouter<Context> {

@@ -7,6 +7,7 @@
 //! A link or a form must never run a command, so these routes are closed to requests that a browser makes without a script;
 //! see `http::access`.
 
+mod attempt;
 mod permission;
 mod refused;
 mod reply;
@@ -139,6 +140,7 @@ async fn path_command_with_body(
 async fn pipeline(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
     let asked = Asked::read(request, &context).await?;
     let commands = request::commands(&asked.body)?;
+    let commands = commands.into();
     let outcomes = asked.run(&context).each(&commands).await?;
     asked.admit(&context, &commands, &outcomes)?;
     let values = outcomes.iter().map(|outcome| outcome.value(asked.encoding));
@@ -158,6 +160,7 @@ async fn pipeline(State(context): State<Context>, request: Request) -> Result<Re
 async fn transaction(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
     let asked = Asked::read(request, &context).await?;
     let commands = request::commands(&asked.body)?;
+    let commands = commands.into();
     let outcomes = [asked.run(&context).together(&commands).await?];
     asked.admit(&context, &commands, &outcomes)?;
     Ok(match outcomes[0].value(asked.encoding) {
@@ -202,7 +205,7 @@ impl Asked {
 
     /// Runs one command and answers with its reply.
     async fn answer(&self, context: &Context, command: OwnedArguments) -> Result<Response, Refused> {
-        let commands = [command];
+        let commands = [command].into();
         let mut outcomes = self.run(context).each(&commands).await?;
         self.admit(context, &commands, &outcomes)?;
         match outcomes.pop() {

@@ -2,20 +2,22 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use quartet_protocol::resp::{Arguments, Output, OwnedArguments};
+use quartet_protocol::resp::{Output, OwnedArguments};
 use tokio::time::Sleep;
 
 use super::Visitor;
+use super::attempt::{Attempt, Earlier, Elsewhere, Part, Work};
 use super::permission::Permission;
 use super::refused::Refused;
 use super::reply::{REPLIES_LENGTH_MAX, Value};
 use super::request::Encoding;
 use crate::command::executor::{BATCH_LIMIT, Executor};
 use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
-use crate::http::endpoint::{Context, Problem, on_disk};
+use crate::http::endpoint::{Context, Problem, on_disk, problems};
 use crate::wait::{Barrier, Lost};
 
 /// How long the commands of a request may wait together before they are answered as if their own time were over: less than
@@ -61,6 +63,8 @@ pub(super) struct Run {
     executor: Executor,
     caller: Caller,
     permission: Permission,
+    /// The attempt that a worker makes.
+    elsewhere: Option<Elsewhere>,
     /// The command that waits for others.
     blocked: Option<Box<dyn BlockedCommand>>,
     /// How long all waits may take together, counted from the first one.
@@ -86,6 +90,7 @@ impl Run {
             executor: context.executor(),
             caller: Caller::new(None, visitor.address),
             permission,
+            elsewhere: None,
             blocked: None,
             wait_max: WAIT_MAX,
             patience: None,
@@ -98,17 +103,13 @@ impl Run {
     ///
     /// # Errors
     /// If the server stops meanwhile.
-    pub(super) async fn each(mut self, commands: &[OwnedArguments]) -> Result<Vec<Outcome>, Problem> {
-        for (place, command) in commands.iter().enumerate() {
+    pub(super) async fn each(mut self, commands: &Arc<[OwnedArguments]>) -> Result<Vec<Outcome>, Problem> {
+        for place in 0..commands.len() {
             if place % BATCH_LIMIT == BATCH_LIMIT - 1 {
                 // Other requests of the thread have their turn.
                 tokio::task::yield_now().await;
             }
-            self.one(command.as_arguments()).await?;
-            if let Some(slowed) = self.executor.slowed() {
-                self.context.wait_while_crowded(slowed).await;
-                self.executor.begin_turn();
-            }
+            self.one(commands, place).await?;
         }
         self.settle().await
     }
@@ -117,21 +118,18 @@ impl Run {
     ///
     /// # Errors
     /// If a command may not run, or the server stops meanwhile.
-    pub(super) async fn together(mut self, commands: &[OwnedArguments]) -> Result<Outcome, Refused> {
+    pub(super) async fn together(mut self, commands: &Arc<[OwnedArguments]>) -> Result<Outcome, Refused> {
         let (services, slot) = (self.context.services(), self.context.slot());
-        for command in commands {
+        for command in commands.iter() {
             self.permission.check(command.as_arguments(), services, slot)?;
         }
-        let mut output = Output::new();
-        let turn = self.context.turn();
-        let flow = self.executor.run_transaction(&mut self.caller, commands, &mut output);
-        drop(turn);
-        self.keep(output, flow);
+        let attempt = self.run(Work { commands: Arc::clone(commands), part: Part::Together }).await?;
+        self.keep(attempt.output, attempt.held, attempt.flow);
         let mut outcomes = self.settle().await?;
         Ok(outcomes.pop().unwrap_or_else(|| Outcome::Refused(Refused::new("ERR there is no command"))))
     }
 
-    async fn one(&mut self, arguments: Arguments<'_>) -> Result<(), Problem> {
+    async fn one(&mut self, commands: &Arc<[OwnedArguments]>, place: usize) -> Result<(), Problem> {
         if self.length > REPLIES_LENGTH_MAX {
             let text = format!(
                 "ERR this command did not run: the replies before it are over {REPLIES_LENGTH_MAX} bytes already"
@@ -140,20 +138,46 @@ impl Run {
             return Ok(());
         }
         let (services, slot) = (self.context.services(), self.context.slot());
-        if let Err(refused) = self.permission.check(arguments, services, slot) {
+        if let Err(refused) = self.permission.check(commands[place].as_arguments(), services, slot) {
             self.refuse(refused);
             return Ok(());
         }
-        let mut output = Output::new();
-        let turn = self.context.turn();
-        let flow = self.executor.run(&mut self.caller, arguments, &mut output);
-        drop(turn);
-        if flow == Flow::Wait {
-            self.blocked = self.executor.take_blocked();
+        let work = Work { commands: Arc::clone(commands), part: Part::One(place) };
+        let Attempt { flow, mut output, blocked, mut held, slowed, .. } = self.run(work).await?;
+        if blocked.is_some() {
+            self.blocked = blocked;
             self.wait(&mut output).await?;
+            held.append(&mut self.executor.take_held());
         }
-        self.keep(output, flow);
+        self.keep(output, held, flow);
+        if let Some(slowed) = slowed {
+            self.context.wait_while_crowded(slowed).await;
+        }
         Ok(())
+    }
+
+    /// Runs this, once nothing that it needs is held for long.
+    async fn run(&mut self, work: Work) -> Result<Attempt, Problem> {
+        let workers = self.context.workers().filter(|_| !work.is_over_soon(self.context.services())).cloned();
+        let mut earlier = Earlier::default();
+        loop {
+            let attempt = match &workers {
+                Some(workers) => {
+                    let elsewhere = work.attempt_elsewhere(&**workers, &self.caller, earlier);
+                    // No matter whether the server stops: a client learns what its command did.
+                    let made = self.elsewhere.insert(elsewhere).made().await;
+                    self.elsewhere = None;
+                    made.ok_or_else(|| Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))?
+                }
+                None => {
+                    let _turn = self.context.turn();
+                    work.attempt(&mut self.executor, &mut self.caller, earlier)
+                }
+            };
+            let Flow::HeldUp { seen } = attempt.flow else { return Ok(attempt) };
+            earlier = attempt.earlier;
+            self.context.wait_for_release(seen).await?;
+        }
     }
 
     /// Waits for the reply of the command that waits, for as long as the request may still wait.
@@ -187,8 +211,7 @@ impl Run {
     }
 
     /// Keeps a reply until all are sent.
-    fn keep(&mut self, output: Output, flow: Flow) {
-        let held = self.executor.take_held();
+    fn keep(&mut self, output: Output, held: Vec<HeldReply>, flow: Flow) {
         let refused = match flow {
             Flow::Shutdown => Some(Refused::new(
                 "ERR SHUTDOWN is not obeyed over HTTP: send it by the Redis protocol, or SIGTERM",
@@ -262,6 +285,9 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let _turn = self.context.turn();
+        if let Some(elsewhere) = self.elsewhere.take() {
+            elsewhere.give_up(&mut self.executor);
+        }
         if let Some(command) = self.blocked.take() {
             self.executor.cancel(command);
         }
@@ -302,17 +328,17 @@ mod tests {
 
     fn context(stopping: &CancellationToken) -> Context {
         let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
-        Context::new(services, 0, Random::with_seed(7), stopping.clone())
+        Context::new(services, 0, Random::with_seed(7), stopping.clone(), None)
     }
 
     /// A lock that somebody else holds, asked for with the longest patience.
     async fn ask_in_vain(context: &Context, wait: Duration) -> (Run, Result<(), Problem>) {
         let hold = command(&["LOCK.ACQUIRE", "job", "holder", "TTL", "60000"]);
-        run(context).each(&[hold]).await.expect("it is free");
+        run(context).each(&[hold].into()).await.expect("it is free");
         let ask = command(&["LOCK.ACQUIRE", "job", "waiter", "TTL", "60000", "WAIT", "60000"]);
         let mut waiting = run(context);
         waiting.wait_max = wait;
-        let result = waiting.one(ask.as_arguments()).await;
+        let result = waiting.one(&[ask].into(), 0).await;
         (waiting, result)
     }
 
@@ -398,7 +424,7 @@ mod tests {
         let (mut waiting, _) = ask_in_vain(&context, Duration::ZERO).await;
         waiting.wait_max = WAIT_MAX;
         let again = command(&["LOCK.ACQUIRE", "job", "another", "TTL", "60000", "WAIT", "60000"]);
-        waiting.one(again.as_arguments()).now_or_never().expect("no time is left").expect("it is answered");
+        waiting.one(&[again].into(), 0).now_or_never().expect("no time is left").expect("it is answered");
         let outcomes = waiting.settle().await.expect("nothing waits for the disk");
         assert_eq!(outcomes.iter().filter(|it| it.value(Encoding::Text) == Value::Null).count(), 2);
     }

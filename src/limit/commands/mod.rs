@@ -21,6 +21,7 @@ use super::policy::NAME_LENGTH_MAX;
 use crate::command::{Call, Command, Flags, Group};
 use crate::journal::NotAdmitted;
 use crate::refusal::Refusal;
+use crate::store::Patience;
 
 /// The start of every row.
 const ROW: Command = Command { since: "Quartet 0.1.0", group: Group::RateLimit, ..Command::ROW };
@@ -39,7 +40,11 @@ fn run<'o, 's: 'o, O: Operation<'o>>(
     policies: &'o Table,
     operation: O,
 ) -> Result<O::Answer, Refusal> {
-    Ok(call.services.run_limit(operation, policies, call.keyspace, call.slot)?)
+    // It has begun already, so it waits here for commands that hold its counters.
+    let patience = std::mem::replace(&mut call.keyspace.patience, Patience::Commands);
+    let answer = call.services.run_limit(operation, policies, call.keyspace, call.slot);
+    call.keyspace.patience = patience;
+    Ok(answer.map_err(|_| call.services.busy())??)
 }
 
 /// Makes a change of an operator, and returns how many entries it changed.  The reply, which must not be written yet, waits

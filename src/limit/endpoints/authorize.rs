@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::Operations;
 use super::answer::respond;
 use super::check::Question;
 use super::headers::headers as limit_headers;
@@ -30,8 +31,8 @@ async fn nginx(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let key = key(&context, &question, &headers)?;
-    let table = context.services().limits.policies.load();
-    let report = question.decide(&context, &table, &key)?;
+    let operations = Operations::new(&context);
+    let report = question.decide(&operations, &key).await?;
     let status = if report.summary.allowed { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
     Ok((status, limit_headers(&report)).into_response())
 }
@@ -49,8 +50,8 @@ async fn forward(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let key = key(&context, &question, &headers)?;
-    let table = context.services().limits.policies.load();
-    let report = question.decide(&context, &table, &key)?;
+    let operations = Operations::new(&context);
+    let report = question.decide(&operations, &key).await?;
     if report.summary.allowed {
         return Ok((StatusCode::OK, limit_headers(&report)).into_response());
     }

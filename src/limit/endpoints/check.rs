@@ -4,15 +4,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::Operations;
 use super::answer::{Answer, respond};
-use super::run;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, Query, QueryBytes, State, routes,
 };
 use crate::limit::admission::{CheckAnswer, Report};
 use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
 use crate::limit::operation::{Check, Demand, Mode};
-use crate::limit::policies::{DEFAULT_POLICY, Table};
+use crate::limit::policies::DEFAULT_POLICY;
 use crate::limit::policy::checked_key;
 use crate::limit::queue::{PATIENCE_MAX, QueuedAnswer, checked_patience};
 use crate::wait::Ticket;
@@ -88,15 +88,15 @@ impl Question {
     }
 
     /// Decides it for `key`.
-    pub(super) fn decide<'q>(
+    pub(super) async fn decide<'q>(
         &'q self,
-        context: &'q Context,
-        table: &'q Table,
+        operations: &'q Operations<'q>,
         key: &'q [u8],
     ) -> Result<Report<&'q str>, Problem> {
         let mode = mode(self.upto, self.peek, 0)?;
         let demand = Demand::of_policy(self.policy.as_bytes(), key, checked_cost(self.cost)?);
-        match run(context, table, Check { demands: &[demand], mode })? {
+        let check = Check { demands: &[demand], mode };
+        match operations.context.walk(0, |visit| operations.run(visit, check)).await?? {
             CheckAnswer::Decided(admission) => Ok(admission.report()),
             CheckAnswer::Waits { .. } => unreachable!("a check without patience does not wait"),
         }
@@ -144,8 +144,8 @@ async fn check(
     let named = question.named(&headers)?.ok_or_else(|| {
         Problem::invalid("X-User-ID", "the client's key, in this header or in the parameter key")
     })?;
-    let table = context.services().limits.policies.load();
-    Ok(respond(&question.decide(&context, &table, named)?))
+    let operations = Operations::new(&context);
+    Ok(respond(&question.decide(&operations, named).await?))
 }
 
 /// Checks several limits at once
@@ -166,7 +166,7 @@ async fn check_all(
 }
 
 async fn checked(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Response, Problem> {
-    let ticket = match decide(context, checks, wait_ms)? {
+    let ticket = match decide(context, checks, wait_ms).await? {
         Answered::Now(response) => return Ok(response),
         Answered::Later(ticket) => ticket,
     };
@@ -179,11 +179,11 @@ enum Answered {
 }
 
 /// Decides now, or lets the check wait.
-fn decide(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Answered, Problem> {
+async fn decide(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Answered, Problem> {
     let mode = mode(checks.upto, checks.peek, wait_ms)?;
     let demands = demands(&checks.checks)?;
-    let table = context.services().limits.policies.load();
-    Ok(match run(context, &table, Check { demands: &demands, mode })? {
+    let (operations, check) = (Operations::new(context), Check { demands: &demands, mode });
+    Ok(match context.walk(0, |visit| operations.run(visit, check)).await?? {
         CheckAnswer::Decided(admission) => Answered::Now(respond(&admission.report())),
         CheckAnswer::Waits { ticket, .. } => Answered::Later(ticket),
     })

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::check::default_policy;
-use super::{change, run};
+use super::{Operations, change};
 use crate::http::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, Query, State, routes};
 use crate::limit::algorithm::{checked_count, checked_span};
 use crate::limit::operation::{self, Change};
@@ -57,8 +57,9 @@ async fn reset(
     PathBytes(key): PathBytes,
     Query(under): Query<Under>,
 ) -> Result<StatusCode, Problem> {
-    let table = context.services().limits.policies.load();
-    run(&context, &table, operation::Reset { policy: under.policy.as_bytes(), key: &key })?;
+    let operations = Operations::new(&context);
+    let reset = operation::Reset { policy: under.policy.as_bytes(), key: &key };
+    context.walk(0, |visit| operations.run(visit, reset)).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -74,9 +75,10 @@ async fn refund(
     Json(refund): Json<Refund>,
 ) -> Result<StatusCode, Problem> {
     let amount = checked_count("amount", refund.amount)?;
-    let table = context.services().limits.policies.load();
+    let operations = Operations::new(&context);
     let policy = refund.policy.as_bytes();
-    run(&context, &table, operation::Refund { policy, key: &key, amount })?;
+    let refund = operation::Refund { policy, key: &key, amount };
+    context.walk(0, |visit| operations.run(visit, refund)).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 

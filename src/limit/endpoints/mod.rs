@@ -10,12 +10,15 @@ mod policies;
 mod reservations;
 mod slots;
 
+use std::sync::Arc;
+
 use super::algorithm::InvalidParameter;
 use super::nanos;
 use super::operation::{Change, LimitError, Operation};
 use super::persistence::explanation;
 use super::policies::Table;
-use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
+use crate::http::endpoint::{Context, OpenApiRouter, Problem, Visit, on_disk, problems};
+use crate::store::HeldForLong;
 
 /// All of the rate limiter's endpoints.
 pub fn endpoints() -> OpenApiRouter<Context> {
@@ -28,15 +31,31 @@ pub fn endpoints() -> OpenApiRouter<Context> {
         .merge(slots::endpoints())
 }
 
-/// Does an operation on the counters of the first database.
-fn run<'o, O: Operation<'o>>(
-    context: &'o Context,
-    policies: &'o Table,
-    operation: O,
-) -> Result<O::Answer, Problem> {
-    let services = context.services();
-    Ok(context
-        .unlocked(0, |visit| services.run_limit(operation, policies, &mut visit.keyspace, visit.slot))??)
+/// The operations of one request on the counters of the first database, under the policies as they are when it comes.
+struct Operations<'c> {
+    context: &'c Context,
+    policies: Arc<Table>,
+}
+
+impl<'c> Operations<'c> {
+    fn new(context: &'c Context) -> Operations<'c> {
+        Operations { context, policies: context.services().limits.policies.load_full() }
+    }
+
+    /// Does one within a step of [`Context::walk`].
+    fn run<'o, O: Operation<'o>>(
+        &'o self,
+        visit: &mut Visit<'_, '_>,
+        operation: O,
+    ) -> Result<Result<O::Answer, LimitError>, HeldForLong> {
+        let services = self.context.services();
+        services.run_limit(operation, &self.policies, &mut visit.keyspace, visit.slot)
+    }
+
+    /// Does one, and keeps the thread waiting for a command that holds its counters: for those who cannot wait themselves.
+    fn run_at_once<'o, O: Operation<'o>>(&'o self, operation: O) -> Result<O::Answer, Problem> {
+        Ok(self.context.at_once(|visit| self.run(visit, operation))??)
+    }
 }
 
 /// Makes a change of an operator, and returns how many entries it changed once the disk has the change.

@@ -4,10 +4,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::Operations;
 use super::answer::{Answer, respond};
 use super::check::{OneCheck, demands};
 use super::headers::headers;
-use super::run;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
@@ -73,8 +73,10 @@ async fn reserve(
     let span = checked_reservation_span(new.ttl_ms)?;
     let demands = demands(&new.checks)?;
     let id = context.draw() as ReservationId;
-    let table = context.services().limits.policies.load();
-    let report = run(&context, &table, Reserve { id, demands: &demands, span })?.report();
+    let operations = Operations::new(&context);
+    let reserve = Reserve { id, demands: &demands, span };
+    let admission = context.walk(0, |visit| operations.run(visit, reserve)).await??;
+    let report = admission.report();
     if !report.summary.allowed {
         return Ok(respond(&report));
     }
@@ -99,7 +101,7 @@ async fn commit(
     PathText(id): PathText,
     Json(actual): Json<Actual>,
 ) -> Result<Response, Problem> {
-    settle(&context, &id, checked_cost(actual.actual)?)
+    settle(&context, &id, checked_cost(actual.actual)?).await
 }
 
 /// Cancels a reservation
@@ -109,13 +111,13 @@ async fn commit(
     params(("id" = String, Path, description = "The reservation's id")),
     responses((status = 204, description = "The cost is given back")))]
 async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Result<Response, Problem> {
-    settle(&context, &id, 0)
+    settle(&context, &id, 0).await
 }
 
-fn settle(context: &Context, id: &str, used: u64) -> Result<Response, Problem> {
-    let table = context.services().limits.policies.load();
+async fn settle(context: &Context, id: &str, used: u64) -> Result<Response, Problem> {
+    let operations = Operations::new(context);
     let was_open = match u64::from_str_radix(id, 16) {
-        Ok(id) => run(context, &table, Settle { id, used })?,
+        Ok(id) => context.walk(0, |visit| operations.run(visit, Settle { id, used })).await??,
         Err(_) => false,
     };
     match was_open {

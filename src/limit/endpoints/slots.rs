@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Operations;
 use super::answer::{Answer, respond};
 use super::headers::headers;
-use super::run;
 use crate::delivery::server_sent_event;
 use crate::http::endpoint::stream::{EventSource, StreamForm, stream};
 use crate::http::endpoint::{
@@ -94,8 +94,9 @@ async fn enter(
         (true, Lease::OfPolicy(_)) => Lease::OfPolicy(HELD_LEASE_MIN),
         (_, lease) => lease,
     };
-    let table = context.services().limits.policies.load();
-    let entered = run(&context, &table, Enter { policy: &policy, key: &key, lease })?;
+    let operations = Operations::new(&context);
+    let enter = Enter { policy: &policy, key: &key, lease };
+    let entered = context.walk(0, |visit| operations.run(visit, enter)).await??;
     let (slot, lease) = (entered.slot, entered.lease);
     // From here on the slot is left if the response goes away.
     let held = slot.filter(|_| wanted.hold);
@@ -137,9 +138,9 @@ async fn renew(
     Json(renewed): Json<RenewedSlot>,
 ) -> Result<StatusCode, Problem> {
     let slots = Slots::Of { policy: &policy, key: &key };
-    let table = context.services().limits.policies.load();
+    let operations = Operations::new(&context);
     let renew = Renew { slots, slot: slot_of(&slot), lease: lease(renewed.ttl_ms)? };
-    held(run(&context, &table, renew)?)
+    held(context.walk(0, |visit| operations.run(visit, renew)).await??)
 }
 
 /// Leaves a slot
@@ -153,8 +154,9 @@ async fn leave(
     PathParts([policy, key, slot]): PathParts<3>,
 ) -> Result<StatusCode, Problem> {
     let slots = Slots::Of { policy: &policy, key: &key };
-    let table = context.services().limits.policies.load();
-    held(run(&context, &table, Leave { slots, slot: slot_of(&slot) })?)
+    let operations = Operations::new(&context);
+    let leave = Leave { slots, slot: slot_of(&slot) };
+    held(context.walk(0, |visit| operations.run(visit, leave)).await??)
 }
 
 fn lease(ttl_ms: Option<i64>) -> Result<Lease, Problem> {
@@ -183,18 +185,17 @@ struct HeldSlot {
 impl HeldSlot {
     /// Starts its lease anew; false if it was no longer held.
     fn renew(&self) -> bool {
-        let table = self.context.services().limits.policies.load();
         let (slots, lease) = (Slots::In(&self.counter), Lease::For(self.lease));
-        run(&self.context, &table, Renew { slots, slot: Some(self.slot), lease }).unwrap_or(false)
+        let renew = Renew { slots, slot: Some(self.slot), lease };
+        Operations::new(&self.context).run_at_once(renew).unwrap_or(false)
     }
 }
 
 impl Drop for HeldSlot {
     fn drop(&mut self) {
-        let table = self.context.services().limits.policies.load();
         let leave = Leave { slots: Slots::In(&self.counter), slot: Some(self.slot) };
         // If the counter's key holds another kind of value by now, the slot is gone anyway.
-        let _ = run(&self.context, &table, leave);
+        let _ = Operations::new(&self.context).run_at_once(leave);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::clock::{Clock, Now};
 use crate::limit::algorithm::{NANOS_PER_MILLI, Nanos};
 use crate::limit::counters::{Changed, CounterStore, Counters, Held, NotACounter};
 use crate::limit::nanos;
-use crate::store::{Deadline, Key, Keyspace, ShardId, Store};
+use crate::store::{Deadline, HeldForLong, Key, Keyspace, ShardId, Store};
 
 const NANOS_PER_MICRO: Nanos = 1_000;
 
@@ -18,13 +18,19 @@ pub(super) struct StoredCounters<'k, 's> {
     keyspace: &'k mut Keyspace<'s>,
     clock: &'k Clock,
     database: usize,
+    held_by: Option<HeldForLong>,
 }
 
 impl<'k, 's> StoredCounters<'k, 's> {
     /// The counters of a view of the store that has nothing locked.
     pub(super) fn new(keyspace: &'k mut Keyspace<'s>, clock: &'k Clock) -> StoredCounters<'k, 's> {
         let database = keyspace.database;
-        StoredCounters { keyspace, clock, database }
+        StoredCounters { keyspace, clock, database, held_by: None }
+    }
+
+    /// What has kept the operation from its counters.
+    pub(super) fn held_by(&self) -> Option<HeldForLong> {
+        self.held_by
     }
 }
 
@@ -34,7 +40,10 @@ impl CounterStore for StoredCounters<'_, '_> {
         let store = self.keyspace.store();
         let mut shards: SmallVec<[ShardId; INLINE_SHARDS]> =
             names.map(|name| store.shard_of(database, store.key(name).hash)).collect();
-        self.keyspace.lock_many_unless_held(&mut shards).map_err(|_| Held)
+        self.keyspace.lock_many_unless_held(&mut shards).map_err(|reason| {
+            self.held_by = Some(reason);
+            Held
+        })
     }
 
     fn time(&self) -> Nanos {

@@ -9,7 +9,7 @@ use crate::limit::operation::{LimitError, Operation};
 use crate::limit::policies::Table;
 use crate::limit::queue::QueuedAnswer;
 use crate::limit::{millis_of, nanos};
-use crate::store::{AccessContext, Keyspace, Patience};
+use crate::store::{AccessContext, HeldForLong, Keyspace, Patience};
 use crate::wait::Ticket;
 
 /// How many reservations and how many waiters are looked at before the time is read again.
@@ -24,23 +24,26 @@ impl Awaited for QueuedAnswer {
 }
 
 impl Services {
-    /// Does an operation of the limiter on the counters of the view's database; the view has nothing locked.  `thread` is
-    /// the number of the thread that asks.
+    /// Does an operation of the limiter on the counters of the view's database, and returns its answer or why it was not done; the
+    /// view has nothing locked.  `thread` is the number of the thread that asks.
     ///
     /// # Errors
-    /// Why it was not done.
+    /// If something holds a counter for longer than the view is patient.  Then nothing was done.
     pub fn run_limit<'o, O: Operation<'o>>(
         &'o self,
         operation: O,
         policies: &'o Table,
         keyspace: &mut Keyspace<'_>,
         thread: usize,
-    ) -> Result<O::Answer, LimitError> {
-        // It has begun already, so it waits here for commands that hold its counters.
-        let patience = std::mem::replace(&mut keyspace.patience, Patience::Commands);
-        let answer = self.with_limiter(policies, keyspace, thread, |limiter| limiter.run(operation));
-        keyspace.patience = patience;
-        answer
+    ) -> Result<Result<O::Answer, LimitError>, HeldForLong> {
+        let (answer, held_by) = self.with_limiter(policies, keyspace, thread, |limiter| {
+            let answer = limiter.run(operation);
+            (answer, limiter.counters.held_by())
+        });
+        match (answer, held_by) {
+            (Err(LimitError::Held), Some(reason)) => Err(reason),
+            (answer, _) => Ok(answer),
+        }
     }
 
     /// Tells the limiter whether there is memory for more counters: after the setting or their memory has changed.

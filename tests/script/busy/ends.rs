@@ -2,9 +2,10 @@
 
 use rustix::process::{Signal, kill_process};
 
-use super::{ENDLESS, assert_killed, run_for_long, server};
+use super::{BUSY, ENDLESS, free_key, run_for_long, server};
 use crate::support::client::Client;
 use crate::support::http::Http;
+use crate::support::process::wait_for;
 
 const UNKILLABLE: &str = "-UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.";
 
@@ -64,24 +65,28 @@ fn the_script_of_a_client_that_has_gone_is_stopped_like_others() {
     let mut other = Client::connect(server.address());
     drop(run_for_long(&server, ENDLESS, &["held"], &mut other, "held"));
     assert_eq!(other.ask("SCRIPT KILL"), "OK");
-    crate::support::process::wait_for(|| (other.ask("GET held") == "(nil)").then_some(()));
+    wait_for(|| (other.ask("GET held") == "(nil)").then_some(()));
 }
 
 #[test]
-fn a_script_over_http_is_stopped_at_the_threshold() {
-    let server = server(&["--http-port", "0", "--busy-reply-threshold", "100"]);
-    let mut http = Http::connect(server.http_address());
-    let body = format!("[\"EVAL\", \"{WRITING}\", 1, \"held\"]");
-    let headers = [("Content-Type", "application/json")];
-    let reply = http.ask("POST", "/redis", &headers, body.as_bytes());
-    assert!(reply.text().contains("busy-reply-threshold"), "{}", reply.text());
+fn a_script_over_http_runs_and_ends_like_others() {
+    let server = server(&["--http-port", "0"]);
+    let (mut runner, mut http) = (Http::connect(server.http_address()), Http::connect(server.http_address()));
     let mut other = Client::connect(server.address());
-    assert_eq!(other.ask("GET held"), "(nil)", "what it did is undone");
-    // Over the threshold of others it is told busy like everybody.
-    let mut runner = run_for_long(&server, ENDLESS, &["held"], &mut other, "held");
-    let body = "[\"GET\", \"held\"]";
-    let reply = http.ask("POST", "/redis", &headers, body.as_bytes());
+    let headers = [("Content-Type", "application/json")];
+    let script = format!("[\"EVAL\", \"{ENDLESS}\", 1, \"held\"]");
+    let body = script.as_bytes();
+    let host = server.http_address();
+    let head = format!("POST /redis HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", body.len());
+    runner.write(&[head.as_bytes(), body].concat());
+    wait_for(|| (other.ask("GET held") == BUSY).then_some(()));
+    let free = free_key(&mut other);
+    assert_eq!(other.ask(&format!("SET {free} 1")), "OK");
+    let reply = http.ask("POST", "/redis", &headers, b"[\"GET\", \"held\"]");
     assert!(reply.text().contains("BUSY Redis is busy"), "{}", reply.text());
-    assert_eq!(other.ask("SCRIPT KILL"), "OK");
-    assert_killed(&mut runner);
+    assert_eq!(http.get("/cache/held").problem(), "busy");
+    let reply = http.ask("POST", "/redis", &headers, b"[\"SCRIPT\", \"KILL\"]");
+    assert_eq!(reply.text(), "{\"result\":\"OK\"}");
+    let reply = runner.read("POST").expect("the script is answered");
+    assert!(reply.text().contains("Script killed by user"), "{}", reply.text());
 }
