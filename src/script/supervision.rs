@@ -296,6 +296,7 @@ mod tests {
 
     use super::*;
     use crate::stand_in::StandIn;
+    use crate::store::Place;
 
     /// How this thread is covered.
     struct Covered(Rc<Cell<Cover>>);
@@ -371,7 +372,9 @@ mod tests {
             Arc::new(Killer { supervisor: Arc::clone(&supervisor), has_killed: AtomicBool::default() });
         supervisor.holds.note_turn(3);
         let waker = Waker::from(Arc::clone(&killer));
-        assert!(supervisor.holds.park(supervisor.holds.changes(), &waker).is_pending());
+        assert!(
+            supervisor.holds.park(supervisor.holds.changes(), &mut Place::default(), &waker).is_pending()
+        );
         let (watch, _) = long(&supervisor, 3);
         assert!(killer.has_killed.load(Relaxed));
         assert_eq!(watch.look(), Err(Stop::Killed));

@@ -14,6 +14,7 @@ use crate::client::{SharedClient, Waiting};
 use crate::command::executor::{BATCH_LIMIT, Executor, OUTPUT_MAX};
 use crate::command::{BlockedCommand, Caller, Client, Flow, LongRequest, Replies, SoFar};
 use crate::delivery::ROOM;
+use crate::store::Place;
 
 /// Batches run in a row before other connections of the worker get their turn: some milliseconds' worth.
 const BATCHES_IN_A_ROW: usize = 256;
@@ -58,6 +59,8 @@ pub struct Session {
     /// The first request that is put off needs what another thread's command holds for long: the changes to what is held that
     /// were seen.
     held_up_at: Option<u64>,
+    /// Its place among those that are held up.
+    place: Place,
     /// What that request has found so far, and how often it was tried.
     so_far: Option<SoFar>,
     attempts: u32,
@@ -80,6 +83,7 @@ impl Session {
             deferred: VecDeque::new(),
             blocked: None,
             held_up_at: None,
+            place: Place::default(),
             so_far: None,
             attempts: 0,
         }
@@ -319,6 +323,7 @@ impl Session {
                 self.note_wait(flow, executor);
                 return flow;
             }
+            self.place = Place::default();
         }
         let flow = self.run_pending(executor, batch, output);
         self.make_room();
@@ -328,7 +333,7 @@ impl Session {
     /// Ready unless the next request needs what another thread's command holds for long; then `waker` is woken when it ends.
     pub fn poll_requests(&mut self, waker: &Waker, executor: &Executor) -> Poll<()> {
         if let Some(seen) = self.held_up_at {
-            ready!(executor.services().store.holds().park(seen, waker));
+            ready!(executor.services().store.holds().park(seen, &mut self.place, waker));
             self.held_up_at = None;
         }
         Poll::Ready(())

@@ -70,6 +70,11 @@ impl Patience {
     }
 }
 
+/// The place of a request among those that wait.  It keeps the place until it has run, so that requests which come later do not run
+/// before it time and again.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Place(Option<u64>);
+
 /// See the head of the file.
 #[derive(Default)]
 pub struct LongHolds {
@@ -198,14 +203,16 @@ impl LongHolds {
     }
 
     /// Ready if there was a change since there were `seen` of them, or nothing is held for long; else `waker` is woken then.  Whoever
-    /// counts the changes before it tries to get what it needs misses none.  Whoever has waited longest is woken first.
-    pub fn park(&self, seen: u64, waker: &Waker) -> Poll<()> {
+    /// counts the changes before it tries to get what it needs misses none.  Whoever has the first place is woken first.
+    pub fn park(&self, seen: u64, place: &mut Place, waker: &Waker) -> Poll<()> {
         let mut holders = self.holders.lock();
         if holders.is_empty() || self.changes() != seen {
             return Poll::Ready(());
         }
-        holders.places += 1;
-        let place = holders.places;
+        let place = *place.0.get_or_insert_with(|| {
+            holders.places += 1;
+            holders.places
+        });
         holders.parked.entry(name_of(waker)).or_insert_with(|| (place, waker.clone()));
         Poll::Pending
     }
@@ -347,14 +354,14 @@ mod tests {
         let holds = LongHolds::default();
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
-        let is_parked = || holds.park(holds.changes(), &waker).is_pending();
+        let is_parked = || holds.park(holds.changes(), &mut Place::default(), &waker).is_pending();
         assert!(!is_parked(), "there is nothing to wait for");
         holds.note_turn(3);
         assert!(holds.has_turns() && is_parked() && is_parked());
         holds.note_turn(4);
         let seen = holds.changes();
         holds.forget_turn(3);
-        assert!(holds.park(seen, &waker).is_ready(), "what it waits for may be free");
+        assert!(holds.park(seen, &mut Place::default(), &waker).is_ready(), "what it waits for may be free");
         assert_eq!(woken.0.load(Relaxed), 1, "one that waits is woken once");
         assert!(is_parked(), "another turn takes long still");
         holds.note(4, Hold::Shards(smallvec![7]));
@@ -380,15 +387,15 @@ mod tests {
         assert!(ask());
         let HeldForLong::ByCommand { seen } = inquiry.reason() else { panic!("it is no script") };
         assert!(
-            holds.park(seen, Waker::noop()).is_ready(),
+            holds.park(seen, &mut Place::default(), Waker::noop()).is_ready(),
             "turn 4 may have had what was tried for in between"
         );
         assert!(ask());
         let HeldForLong::ByCommand { seen } = inquiry.reason() else { panic!("it is no script") };
-        assert!(holds.park(seen, Waker::noop()).is_pending());
+        assert!(holds.park(seen, &mut Place::default(), Waker::noop()).is_pending());
         holds.note_turn(4);
         holds.forget_turn(3);
-        assert!(holds.park(seen, Waker::noop()).is_ready(), "turn 3 had it");
+        assert!(holds.park(seen, &mut Place::default(), Waker::noop()).is_ready(), "turn 3 had it");
     }
 
     #[test]
@@ -403,7 +410,7 @@ mod tests {
         assert!(noted().is_empty(), "it is noted");
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
-        assert!(holds.park(holds.changes(), &waker).is_pending());
+        assert!(holds.park(holds.changes(), &mut Place::default(), &waker).is_pending());
         holds.end_turn(1);
         assert_eq!(woken.0.load(Relaxed), 0, "it was not noted");
         holds.end_turn(2);
@@ -434,7 +441,7 @@ mod tests {
         holds.note_turn(3);
         for number in 0..100 {
             let waker = Waker::from(Arc::new(Order(number, Arc::clone(&order))));
-            assert!(holds.park(holds.changes(), &waker).is_pending());
+            assert!(holds.park(holds.changes(), &mut Place::default(), &waker).is_pending());
         }
         holds.forget_turn(3);
         assert!(order.lock().iter().copied().eq(0..100));
@@ -448,7 +455,7 @@ mod tests {
         for (number, woken) in crowd.iter().enumerate() {
             let waker = Waker::from(Arc::clone(woken));
             for _ in 0..2 {
-                assert!(holds.park(holds.changes(), &waker).is_pending());
+                assert!(holds.park(holds.changes(), &mut Place::default(), &waker).is_pending());
             }
             if number % 2 == 1 {
                 holds.leave(&waker);
@@ -472,13 +479,13 @@ mod tests {
         holds.forget(3, Turn::Lasts);
         assert!(holds.is_empty() && holds.has_turns());
         assert!(holds.is_in_long_turn(3, None) && !holds.has_shard(7));
-        assert!(holds.park(holds.changes(), &waker).is_pending());
+        assert!(holds.park(holds.changes(), &mut Place::default(), &waker).is_pending());
         // The next script of the turn.
         holds.note(3, Hold::All);
         assert!(holds.has_all() && !holds.has_turns());
         holds.forget(3, Turn::Lasts);
         assert_eq!(woken.0.load(Relaxed), 1);
-        assert!(holds.park(holds.changes(), &waker).is_pending());
+        assert!(holds.park(holds.changes(), &mut Place::default(), &waker).is_pending());
         holds.forget_turn(3);
         assert_eq!(woken.0.load(Relaxed), 2);
         assert!(holds.is_empty() && !holds.has_turns());

@@ -63,7 +63,7 @@ pub use hash::{PARTS_MAX, SHARD_COUNT};
 pub use interests::{WaiterId, WatchFlag};
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
-pub use long_holds::{HeldForLong, Hold, LongHolds, Patience, Turn};
+pub use long_holds::{HeldForLong, Hold, LongHolds, Patience, Place, Turn};
 pub use looks::{Look, Looked};
 pub use object::{
     Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,

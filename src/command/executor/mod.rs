@@ -35,7 +35,7 @@ use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, Snapshot};
 use crate::store::eviction;
-use crate::store::{AccessContext, Keyspace};
+use crate::store::{AccessContext, Keyspace, Place};
 use crate::wait::Lost;
 use batch::BatchExecutor;
 
@@ -363,7 +363,7 @@ impl Executor {
             if let Some(is_cut) = cut {
                 return Poll::Ready(is_cut);
             }
-            ready!(self.services.store.holds().park(seen, waker));
+            ready!(self.services.store.holds().park(seen, &mut Place::default(), waker));
         }
     }
 

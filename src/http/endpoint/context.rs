@@ -14,7 +14,7 @@ use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::store::eviction;
-use crate::store::{AccessContext, HeldForLong, Key, Keyspace, Patience};
+use crate::store::{AccessContext, HeldForLong, Key, Keyspace, Patience, Place};
 
 /// The context of one thread's endpoints.  Cheap to clone.
 ///
@@ -233,13 +233,14 @@ impl Context {
 
     /// Returns what `attempt` does, once nothing that it needs is held for long.
     async fn once_free<R>(&self, mut attempt: impl FnMut() -> Result<R, HeldForLong>) -> Result<R, Problem> {
+        let mut place = Place::default();
         loop {
             let seen = match attempt() {
                 Ok(done) => return Ok(done),
                 Err(HeldForLong::ByCommand { seen }) => seen,
                 Err(HeldForLong::ByScript) => return Err(Problem::new(problems::BUSY)),
             };
-            self.wait_for_release(seen).await?;
+            self.wait_for_release(seen, &mut place).await?;
         }
     }
 
@@ -247,9 +248,9 @@ impl Context {
     ///
     /// # Errors
     /// If the server stops meanwhile.
-    pub async fn wait_for_release(&self, seen: u64) -> Result<(), Problem> {
+    pub async fn wait_for_release(&self, seen: u64, place: &mut Place) -> Result<(), Problem> {
         let holds = self.0.services.store.holds();
-        self.wait_for(poll_fn(|task| holds.park(seen, task.waker()))).await
+        self.wait_for(poll_fn(|task| holds.park(seen, place, task.waker()))).await
     }
 
     fn enter<R>(

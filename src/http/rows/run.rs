@@ -18,6 +18,7 @@ use super::request::Encoding;
 use crate::command::executor::{BATCH_LIMIT, Executor};
 use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
 use crate::http::endpoint::{Context, Problem, on_disk, problems};
+use crate::store::Place;
 use crate::wait::{Barrier, Lost};
 
 /// How long the commands of a request may wait together before they are answered as if their own time were over: less than
@@ -159,7 +160,7 @@ impl Run {
     /// Runs this, once nothing that it needs is held for long.
     async fn run(&mut self, work: Work) -> Result<Attempt, Problem> {
         let workers = self.context.workers().filter(|_| !work.is_over_soon(self.context.services())).cloned();
-        let mut earlier = Earlier::default();
+        let (mut earlier, mut place) = (Earlier::default(), Place::default());
         loop {
             let attempt = match &workers {
                 Some(workers) => {
@@ -176,7 +177,7 @@ impl Run {
             };
             let Flow::HeldUp { seen } = attempt.flow else { return Ok(attempt) };
             earlier = attempt.earlier;
-            self.context.wait_for_release(seen).await?;
+            self.context.wait_for_release(seen, &mut place).await?;
         }
     }
 
