@@ -431,12 +431,6 @@ mod tests {
     /// Or one that needs a key for which others come all the time might never have it.
     #[test]
     fn those_who_wait_are_woken_in_the_order_in_which_they_came() {
-        struct Order(usize, Arc<Mutex<Vec<usize>, { rank::WOKEN }>>);
-        impl std::task::Wake for Order {
-            fn wake(self: Arc<Order>) {
-                self.1.lock().push(self.0);
-            }
-        }
         let (holds, order) = (LongHolds::default(), Arc::default());
         holds.note_turn(3);
         for number in 0..100 {
@@ -445,6 +439,26 @@ mod tests {
         }
         holds.forget_turn(3);
         assert!(order.lock().iter().copied().eq(0..100));
+    }
+
+    #[test]
+    fn whoever_is_held_up_again_keeps_the_place() {
+        let (holds, order) = (LongHolds::default(), Arc::default());
+        let mut places = [Place::default(); 3];
+        let wakers = [0, 1, 2].map(|number| Waker::from(Arc::new(Order(number, Arc::clone(&order)))));
+        let mut park = |number: usize| {
+            assert!(holds.park(holds.changes(), &mut places[number], &wakers[number]).is_pending());
+        };
+        holds.note_turn(3);
+        park(0);
+        park(1);
+        holds.forget_turn(3);
+        holds.note_turn(4);
+        for number in [2, 1, 0] {
+            park(number);
+        }
+        holds.forget_turn(4);
+        assert_eq!(*order.lock(), [0, 1, 0, 1, 2]);
     }
 
     #[test]
@@ -489,6 +503,15 @@ mod tests {
         holds.forget_turn(3);
         assert_eq!(woken.0.load(Relaxed), 2);
         assert!(holds.is_empty() && !holds.has_turns());
+    }
+
+    /// One who notes that he was woken.
+    struct Order(usize, Arc<Mutex<Vec<usize>, { rank::WOKEN }>>);
+
+    impl std::task::Wake for Order {
+        fn wake(self: Arc<Order>) {
+            self.1.lock().push(self.0);
+        }
     }
 
     #[derive(Default)]
