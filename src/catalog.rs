@@ -43,9 +43,7 @@ mod tests {
             let row = table.resolve(words[0], words.get(1).copied()).expect("there is such a command");
             row.is_over_soon(words.len())
         };
-        for line in
-            ["GET k", "SET k v", "HGET k f", "SPOP k", "LPOP k", "SADD k m", "RL.CHECK p k", "SCRIPT KILL"]
-        {
+        for line in ["GET k", "SET k v", "HGET k f", "SPOP k", "LPOP k", "SADD k m", "DEL k", "SCRIPT KILL"] {
             assert!(is_over_soon(line), "{line}");
         }
         let many = format!("SADD k{}", " m".repeat(100));

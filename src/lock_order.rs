@@ -137,6 +137,10 @@ ranks! {
     RECEIVERS_BEHIND,
     /// Receivers that have become too slow, which the log is to name.
     SLOW_RECEIVERS,
+    /// Work for the runners of HTTP.
+    RUNNERS,
+    /// What a request over HTTP has a runner do.
+    RUNNERS_TASK,
     /// Work that batches have left over.
     LEFT_WORK,
     /// The tasks that wait for the journal to be made.

@@ -24,6 +24,7 @@ use crate::delivery::{Effects, FanOut};
 use crate::descriptors;
 use crate::freeing;
 use crate::http;
+use crate::http::endpoint::runners::{RUNNERS, Runners};
 use crate::http::figures::Sampler;
 use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
 use crate::lame_duck;
@@ -68,9 +69,11 @@ const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The state all threads share, made from the settings.
 pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let commands = command_table();
-    // The workers come first, then the threads of the HTTP door, the stand-ins of the workers, and the one that keeps the time.
+    // The workers come first, then the threads of the HTTP door, the stand-ins of the workers, the runners of HTTP, and the one that
+    // keeps the time.
     let first_stand_in = settings.threads + settings.http_threads;
-    let slots = first_stand_in + settings.threads + 1;
+    let first_runner = first_stand_in + settings.threads;
+    let slots = first_runner + RUNNERS + 1;
     // Clients may see the name of the run, so it must not reveal the seed of the keys' hashes.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
@@ -121,6 +124,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         journal,
         timekeeper: slots - 1,
         first_stand_in,
+        first_runner,
         locks,
         monitors: Monitors::default(),
         announcement,
@@ -169,12 +173,15 @@ pub fn run(read: Settings, log: Arc<LogQueue>) -> Result<(), String> {
     let requests = Requests::default();
     signals.follow(Arc::clone(&services), requests.clone()).map_err(cannot_listen)?;
     let reload = Reload::new(read, policies);
-    let (workers, http_threads) = runtime.block_on(serve(&settings, &services, reload, &requests))?;
-    // Workers do work of the HTTP threads, so these end first.
+    let (workers, http_threads, runners) =
+        runtime.block_on(serve(&settings, &services, reload, &requests))?;
+    Worker::join_all(workers);
     for thread in http_threads {
         thread.join();
     }
-    Worker::join_all(workers);
+    if runners.is_some_and(|runners| !runners.end(DRAIN_TIME_MAX)) {
+        tracing::error!("ending while a command over HTTP runs that cannot be stopped");
+    }
     if let Some(keeper) = keeper {
         keeper.stop();
     }
@@ -208,13 +215,16 @@ fn open_keeper(settings: &Settings, services: &Arc<Services>) -> Result<Option<K
         .map_err(|error| error.to_string())
 }
 
+/// The threads that serve: the workers, those of HTTP, and their runners if there are some.
+type Threads = (Vec<Worker>, Vec<http::thread::Thread>, Option<Arc<Runners>>);
+
 /// Opens the listeners and serves.  Returns the threads once the server is to stop and accepts no more connections.
 async fn serve(
     settings: &Settings,
     services: &Arc<Services>,
     reload: Reload,
     requests: &Requests,
-) -> Result<(Vec<Worker>, Vec<http::thread::Thread>), String> {
+) -> Result<Threads, String> {
     let shutdown = CancellationToken::new();
     let listeners = open_door(settings, &RESP_DOOR)?;
     let broker_listeners = open_door(settings, &BROKER_DOOR)?;
@@ -224,10 +234,16 @@ async fn serve(
         .collect();
     let workers = workers.map_err(|error| format!("cannot start a worker: {error}; {THREADS_REMEDY}"))?;
     let dealer = Dealer::new(&workers);
+    let runners = (!http_listeners.is_empty()).then(|| Runners::start(services, services.runner_slots()));
+    let runners =
+        runners.transpose().map_err(|error| format!("cannot start a thread: {error}; {THREADS_REMEDY}"))?;
     let http_threads: Result<Vec<http::thread::Thread>, _> = (0..settings.http_threads)
         .map(|number| settings.threads + number)
         .filter(|_| !http_listeners.is_empty())
-        .map(|slot| http::thread::Thread::start(Arc::clone(services), slot, dealer.clone(), shutdown.clone()))
+        .map(|slot| {
+            let ways = (dealer.clone(), runners.clone());
+            http::thread::Thread::start(Arc::clone(services), slot, ways, shutdown.clone())
+        })
         .collect();
     let http_threads: Arc<Vec<http::thread::Thread>> = http_threads
         .map_err(|error| format!("cannot start an HTTP thread: {error}; {THREADS_REMEDY}"))?
@@ -266,7 +282,7 @@ async fn serve(
         client.outbox.finish();
         client.outbox.wake();
     }
-    Ok((workers, Arc::into_inner(http_threads).unwrap_or_default()))
+    Ok((workers, Arc::into_inner(http_threads).unwrap_or_default(), runners))
 }
 
 fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {

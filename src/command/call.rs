@@ -100,7 +100,8 @@ impl<'c> Call<'c, '_> {
         }
     }
 
-    /// Ends a command that locks shards itself and has met one that is held for long: it has written nothing, and is run again later.
+    /// Ends a command that locks shards itself and has met one that is held for long: it has done nothing, and is run again later,
+    /// whatever it returns.
     ///
     /// # Errors
     /// If a script holds it, which may have no end.
@@ -215,11 +216,16 @@ impl<'c> Call<'c, '_> {
             Handler::Data(handler) => handler(self),
             Handler::Session(handler) => self.run_session(handler, client),
         };
-        if !self.services.monitors.is_empty() {
+        let is_held_up = self.continuation.flow.is_held_up();
+        if !self.services.monitors.is_empty() && !is_held_up {
             self.show_to_monitors();
         }
         let is_done = match result {
             Ok(()) => true,
+            Err(_) if is_held_up => {
+                self.output.truncate(before);
+                true
+            }
             Err(refusal) => {
                 self.output.truncate(before);
                 self.refuse(&self.row.explained(refusal));

@@ -23,7 +23,6 @@ mod services;
 pub mod syntax;
 mod table;
 mod usage;
-mod workers;
 
 pub use blocked::{Awaited, BlockedCommand, Encoder};
 pub use call::{Call, SessionCall};
@@ -40,7 +39,6 @@ pub use parts::Parts;
 pub use secrets::{REDACTED, ShownArguments};
 pub use services::{CLOSED_PAUSE, Services};
 pub use table::{CommandTable, Row};
-pub use workers::{Work, Workers};
 
 use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
@@ -119,6 +117,8 @@ bitflags::bitflags! {
         const RUNS_SCRIPT = 1 << 23;
         /// May be sent without any key although it can have some.
         const NO_MANDATORY_KEYS = 1 << 24;
+        /// An argument beyond those that it must have says how much it does.
+        const TAKES_COUNT = 1 << 27;
         /// Changes no data but tells others something, which scripts that may not write may not do either.
         const TELLS_OTHERS = 1 << 26;
     }

@@ -1,5 +1,6 @@
 //! The state that all threads share: the services and the tables that commands work on.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct Services {
     pub timekeeper: usize,
     /// The same of the first worker's stand-in; those of the other workers follow.
     pub first_stand_in: usize,
+    /// The slot of the first thread that does what takes long for requests over HTTP.
+    pub first_runner: usize,
     /// The journal of all services that keep something.
     pub journal: Arc<JournalHandle>,
     /// The rate limiter.
@@ -96,6 +99,11 @@ impl Services {
     /// The slot at the gate, and the number in the metrics, of the thread that stands in for a worker's other one.
     pub fn stand_in_slot(&self, worker: usize) -> usize {
         self.first_stand_in + worker
+    }
+
+    /// The slots at the gate, and the numbers in the metrics, of the threads that do what takes long for requests over HTTP.
+    pub fn runner_slots(&self) -> Range<usize> {
+        self.first_runner..self.timekeeper
     }
 
     /// What a command is told that needs what a script holds.

@@ -13,8 +13,11 @@ const WORD_SIZE: usize = size_of::<u64>();
 /// Words of a request that is over soon.
 const SOON_WORDS_MAX: usize = 64;
 
-/// The flags of commands that are over soon, unless they are told how much to do.
+/// The flags of commands that are over soon, and of those that end others which take long and so must not wait for them.
 const SOON: Flags = Flags::FAST.union(Flags::QUICK).union(Flags::ALLOW_BUSY);
+
+/// The flags of commands that may take long for all that: they wait for more than the shards of their keys, or run others.
+const NEVER_SOON: Flags = Flags::EXCLUSIVE.union(Flags::SELF_LOCKING).union(Flags::RUNS_SCRIPT);
 
 /// Slots of the name index per row: enough that nearly every name is found at the first look.
 const SLOTS_PER_ROW: usize = 8;
@@ -35,8 +38,6 @@ pub struct Row {
     /// The fewest and the most arguments, the name included, with which this row itself runs: see [`Row::takes`].
     least: usize,
     most: usize,
-    /// Arguments beyond the fewest say how much to do.
-    takes_count: bool,
 }
 
 impl Row {
@@ -55,11 +56,8 @@ impl Row {
     /// Whether a request with this many arguments, the name included, is over soon however large the values of its keys are.
     pub fn is_over_soon(&self, arguments: usize) -> bool {
         let flags = self.command.flags;
-        let has_count = self.takes_count && arguments > self.least;
-        flags.intersects(SOON)
-            && !flags.contains(Flags::RUNS_SCRIPT)
-            && arguments <= SOON_WORDS_MAX
-            && !has_count
+        let has_count = flags.contains(Flags::TAKES_COUNT) && arguments > self.least;
+        flags.intersects(SOON) && !flags.intersects(NEVER_SOON) && arguments <= SOON_WORDS_MAX && !has_count
     }
 
     /// Whether a request whose lookup has found this row runs with this many arguments.  As [`Row::accepts`], but the row
@@ -215,8 +213,7 @@ impl Row {
         let least = words + required + i32::from(family_without_subcommand);
         let arity = if fixed && command.subcommands.is_empty() { least } else { -least };
         let most = if arity < 0 { usize::MAX } else { least as usize };
-        let takes_count = command.syntax.contains("count");
-        Row { id, name, command, arity, subcommands: 0..0, least: least as usize, most, takes_count }
+        Row { id, name, command, arity, subcommands: 0..0, least: least as usize, most }
     }
 }
 

@@ -26,11 +26,12 @@ use super::streams::Streams;
 use crate::allocator::Purge;
 use crate::command::Services;
 use crate::http::endpoint::Context;
+use crate::http::endpoint::runners::Runners;
 use crate::net::dealer::Dealer;
 use crate::random::{Random, machine_seed};
 
-/// How long open requests may take when the server stops.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long open requests may take when the server stops.  Scripts are stopped a second before, so that their clients learn that.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(6);
 
 /// Bytes of one HTTP/1.1 request's head, and of the bytes that are read ahead.
 const HEAD_LENGTH_MAX: usize = 64 * 1024;
@@ -78,15 +79,15 @@ struct ThreadState {
 }
 
 impl Thread {
-    /// Starts the thread that has `slot` at the gate.  Work that may take long, and connections that become WebSockets, go to
-    /// `dealer`.  The thread stops once `shutdown` is cancelled and its requests are answered.
+    /// Starts the thread that has `slot` at the gate.  Connections that become WebSockets go to `dealer`, and what
+    /// may take long to the runners.  The thread stops once `shutdown` is cancelled and its requests are answered.
     ///
     /// # Errors
     /// If the thread or its runtime cannot be made.
     pub fn start(
         services: Arc<Services>,
         slot: usize,
-        dealer: Dealer,
+        (dealer, runners): (Dealer, Option<Arc<Runners>>),
         shutdown: CancellationToken,
     ) -> std::io::Result<Thread> {
         // The limit on connections bounds this channel.
@@ -96,15 +97,9 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("http-{slot}")).spawn(move || {
             let settings = services.settings.current();
-            let workers = Arc::new(dealer.clone());
             let builder = builder(Arc::clone(&services));
-            let context = Context::new(
-                services,
-                slot,
-                Random::with_seed(machine_seed()),
-                shutdown.clone(),
-                Some(workers),
-            );
+            let context =
+                Context::new(services, slot, Random::with_seed(machine_seed()), shutdown.clone(), runners);
             let state = ThreadState { door: Door::new(context, &settings, Some(dealer)), builder, shutdown };
             runtime.block_on(work(Arc::new(state), arriving, counter));
         })?;

@@ -1,4 +1,4 @@
-//! Deals connections to the least loaded worker, where they stay, and gives workers work of other threads.
+//! Deals connections to the least loaded worker, where they stay.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -11,8 +11,6 @@ use super::tcp::{Connection, NextAction};
 use super::wakeups::Wakeups;
 use super::worker::Worker;
 use crate::client::SharedClient;
-use crate::command::executor::Executor;
-use crate::command::{Work, Workers};
 use crate::session::Protocol;
 
 /// An accepted connection, on its way to its worker.
@@ -35,8 +33,6 @@ pub(super) enum Handed {
     Connection(Accepted),
     /// A connection whose turn another thread has ended, its number, and what follows.
     Back(usize, Box<Connection>, NextAction),
-    /// Work of another thread.
-    Work(Work),
     /// No more connections come.
     Last,
 }
@@ -44,40 +40,16 @@ pub(super) enum Handed {
 /// A worker's end of the way to it.
 #[derive(Clone)]
 pub(super) struct Hand {
-    /// Not bounded by itself: the limits of the doors bound the connections that exist at all, and their requests.
+    /// Not bounded by itself: the limits of the doors bound the connections that exist at all.
     handing: Sender<Handed>,
     wakeups: Arc<Wakeups>,
     /// The number of its connections.
     connections: Arc<AtomicUsize>,
-    /// The number of works that it was given and has not done.
-    works: Arc<AtomicUsize>,
-}
-
-/// One of the works that a worker has not done.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
 }
 
 impl Hand {
     pub(super) fn new(handing: Sender<Handed>, wakeups: Arc<Wakeups>, connections: Arc<AtomicUsize>) -> Hand {
-        Hand { handing, wakeups, connections, works: Arc::default() }
-    }
-
-    fn give_work(&self, work: Work) {
-        self.works.fetch_add(1, Relaxed);
-        let counted = Counted(Arc::clone(&self.works));
-        let work = move |executor: &mut Executor| {
-            let _counted = counted;
-            work(executor);
-        };
-        if self.handing.send(Handed::Work(Box::new(work))).is_err() {
-            tracing::debug!("work came too late: its worker has ended");
-        }
-        self.wakeups.wake_worker();
+        Hand { handing, wakeups, connections }
     }
 
     fn deal(&self, accepted: Accepted) {
@@ -121,17 +93,6 @@ impl Dealer {
     pub fn deal(&self, accepted: Accepted) {
         if let Some(hand) = self.0.iter().min_by_key(|hand| hand.connections.load(Relaxed)) {
             hand.deal(accepted);
-        }
-    }
-}
-
-impl Workers for Dealer {
-    /// The worker that has the least such work does it in a turn of its own: if that takes long, the worker's other thread takes its
-    /// connections over.
-    fn give_work(&self, work: Work) {
-        let least = |hand: &&Hand| (hand.works.load(Relaxed), hand.connections.load(Relaxed));
-        if let Some(hand) = self.0.iter().min_by_key(least) {
-            hand.give_work(work);
         }
     }
 }

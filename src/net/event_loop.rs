@@ -6,7 +6,7 @@
 //! While a connection has its turn the loop lies where another thread may take it over (`berth`): a turn that lasts long
 //! keeps its own connection and this thread's state, and nothing else.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -25,7 +25,7 @@ use super::thread_state::ThreadState;
 use super::tick::Tick;
 use super::wakeups::Wakeups;
 use crate::clock::Now;
-use crate::command::{Services, Work};
+use crate::command::Services;
 use crate::session::Session;
 use crate::stand_in;
 use crate::stream::Streams;
@@ -36,7 +36,7 @@ const EVENTS_MAX: usize = 1024;
 /// What the system reports of sockets.
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// Another thread has something for the worker to take over, or a connection to wake.  All other tokens are the numbers of connections.
+/// Another thread has a connection for the worker to take over or to wake.  All other tokens are the numbers of connections.
 const WAKER: Token = Token(usize::MAX);
 
 /// It is time to look for expired keys.
@@ -68,10 +68,8 @@ pub(super) struct EventLoop {
     round: Vec<usize>,
     /// Those that have turns in it because others have woken them, likewise.
     woken: Vec<usize>,
-    /// Another thread has handed something over.
+    /// Another thread has handed a connection over.
     is_handed: bool,
-    /// What is to be done for other threads.
-    works: VecDeque<Work>,
     /// When paused connections go on, in microseconds, and their numbers.
     pauses: BTreeSet<(u64, usize)>,
     /// It is time to look for expired keys.
@@ -124,7 +122,6 @@ impl EventLoop {
             round: Vec::new(),
             woken: Vec::new(),
             is_handed: false,
-            works: VecDeque::new(),
             pauses: BTreeSet::new(),
             expiry_is_due: false,
             drained_by: None,
@@ -214,9 +211,6 @@ impl EventLoop {
             // Not earlier: an event may be meant for a connection whose number has become free.
             self.take_over_handed(state);
         }
-        while let Some(work) = self.works.pop_front() {
-            self = self.work(work, state, place)?;
-        }
         if self.expiry_is_due { self.expire(state, place) } else { Ok(self) }
     }
 
@@ -226,7 +220,7 @@ impl EventLoop {
 
     /// Whether there is something to do at once, besides the list of wake-ups.
     fn is_busy(&self) -> bool {
-        self.expiry_is_due || !self.next_round.is_empty() || !self.works.is_empty()
+        self.is_handed || self.expiry_is_due || !self.next_round.is_empty()
     }
 
     /// The next time, in microseconds, at which there is something to do that no event reports.
@@ -277,19 +271,6 @@ impl EventLoop {
                 Err(HandedOver)
             }
         }
-    }
-
-    /// Does work of another thread in a turn of its own.
-    fn work(
-        self: Box<Self>,
-        work: Work,
-        state: &mut ThreadState,
-        place: &Place,
-    ) -> Result<Box<Self>, HandedOver> {
-        place.leave(self);
-        work(&mut state.executor);
-        state.executor.take_looks();
-        place.take().ok_or(HandedOver)
     }
 
     /// Takes a connection back that has had its turn.
@@ -357,7 +338,6 @@ impl EventLoop {
                 Ok(Handed::Connection(accepted)) if self.drained_by.is_none() => self.take_over(accepted),
                 Ok(Handed::Back(number, connection, next)) => self.take_back(number, connection, next, state),
                 Ok(Handed::Connection(_)) => {}
-                Ok(Handed::Work(work)) => self.works.push_back(work),
                 Ok(Handed::Last) => {
                     self.drained_by = Some(self.now().after(DRAIN_TIME_MAX).micros());
                 }

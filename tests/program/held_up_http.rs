@@ -6,6 +6,9 @@ use crate::support::process::{Server, wait_for};
 
 const ENDLESS: &str = "while true do end";
 
+/// Runs until it is stopped, and holds a key and the counters of `me`.
+const HOLDING: [&str; 6] = ["EVAL", ENDLESS, "3", "held", "rl::me", "rl:default:me"];
+
 const TEXT: &[(&str, &str)] = &[("Content-Type", "text/plain")];
 
 /// Requests that a client has answered one after the other while a command without end is at work.
@@ -82,6 +85,9 @@ impl Needy {
             ("POST", "/redis", "[\"LRANGE\",\"held\",0,-1]", 200),
             ("POST", "/redis/multi-exec", "[[\"GET\",\"held\"],[\"GET\",\"free\"]]", 200),
             ("POST", "/redis/pipeline", "[[\"GET\",\"free\"],[\"GET\",\"held\"]]", 200),
+            ("POST", "/redis", "[\"RL.CHECK\",\"me\",\"INLINE\",\"gcra\",10,60000]", 200),
+            ("GET", "/check?policy=default&key=me", "", 200),
+            ("POST", "/redis/multi-exec", "[[\"RL.CHECK\",\"me\",\"INLINE\",\"gcra\",10,60000]]", 200),
             ("DELETE", "/cache/held", "", 404),
             ("GET", "/redis/scan/0/match/held/count/100000", "", 200),
             ("GET", "/cache?match=held&count=1000", "", 200),
@@ -111,7 +117,7 @@ fn a_command_over_http_holds_up_only_those_who_need_its_key() {
     let is_told = SECONDS.iter().any(|seconds| {
         let server = server(seconds);
         let mut runner = Http::connect(server.http_address());
-        post(&mut runner, &server, &["EVAL", ENDLESS, "1", "held"]);
+        post(&mut runner, &server, &HOLDING);
         let is_served = serves_others(&server);
         let stopped = runner.read("POST").expect("an answer");
         assert!(stopped.text().contains("script-time-limit"), "{}", stopped.text());
@@ -125,7 +131,7 @@ fn clients_of_http_that_need_what_others_hold_wait_alone() {
     let is_told = SECONDS.iter().any(|seconds| {
         let server = server(seconds);
         let mut runner = Client::connect(server.address());
-        runner.write(&request(&["EVAL", ENDLESS, "1", "held"]));
+        runner.write(&request(&HOLDING));
         let is_served = serves_others(&server);
         assert!(runner.read_text().is_some_and(|reply| reply.contains("script-time-limit")));
         is_served
@@ -144,6 +150,55 @@ fn serves_others(server: &Server) -> bool {
     needy.are_answered();
     assert_eq!(needy_of_resp.read_text().as_deref(), Some("(nil)"));
     is_before_the_end
+}
+
+/// A reservation does not end by itself while its commit waits for a counter.
+#[test]
+fn a_commit_in_time_settles_a_reservation_however_long_its_counter_is_held() {
+    let is_settled = SECONDS.iter().any(|seconds| {
+        let server = server(seconds);
+        let mut http = Http::connect(server.http_address());
+        let body =
+            format!("{{\"checks\":[{{\"policy\":\"default\",\"key\":\"me\"}}],\"ttl_ms\":{seconds}00}}");
+        let reserved =
+            http.ask("POST", "/reservations", &[("Content-Type", "application/json")], body.as_bytes());
+        assert_eq!(reserved.status, 201, "{}", reserved.text());
+        let id = reserved.json()["id"].as_str().expect("an id").to_owned();
+        let mut runner = Client::connect(server.address());
+        runner.write(&request(&HOLDING));
+        let mut needy_of_resp = wait_until_held(&server, "held");
+        let commit = format!("/reservations/{id}/commit");
+        let committed = http.ask("PUT", &commit, &[("Content-Type", "application/json")], b"{\"actual\":1}");
+        assert!(runner.read_text().is_some_and(|reply| reply.contains("script-time-limit")));
+        assert_eq!(needy_of_resp.read_text().as_deref(), Some("(nil)"));
+        // On a slow machine it comes too late.
+        committed.status == 204
+    });
+    assert!(is_settled, "no commit was in time");
+}
+
+/// A response that holds a slot is closed while the slot's counter is held: the slot is left afterwards, and nobody waits for that.
+#[test]
+fn a_slot_whose_response_has_gone_is_left_once_its_counter_is_free() {
+    let server = server(SECONDS[0]);
+    let mut other = Http::connect(server.http_address());
+    let json = [("Content-Type", "application/json")];
+    let policy = b"{\"limits\":[{\"algorithm\":\"concurrency\",\"limit\":1,\"period_ms\":600000}]}";
+    let made = other.ask("PUT", "/policies/one", &json, policy);
+    assert_eq!(made.status / 100, 2, "{}", made.text());
+    let mut holder = Http::connect(server.http_address());
+    let (host, body) = (server.http_address(), "{\"hold\":true}");
+    let head = format!("POST /slots/one/me HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n");
+    holder.write(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    holder.read_until("event: entered");
+    let mut runner = Client::connect(server.address());
+    runner.write(&request(&["EVAL", ENDLESS, "2", "held", "rl:one:me"]));
+    let mut needy_of_resp = wait_until_held(&server, "held");
+    drop(holder);
+    is_served(&mut other);
+    assert!(runner.read_text().is_some_and(|reply| reply.contains("script-time-limit")));
+    assert_eq!(needy_of_resp.read_text().as_deref(), Some("(nil)"));
+    wait_for(|| (other.ask("POST", "/slots/one/me", &json, b"{}").status == 201).then_some(()));
 }
 
 /// Whatever a command that waits has come to when its client leaves, it takes nothing with it.

@@ -131,7 +131,8 @@ async fn serve(
     let addresses = (address(&resp), address(&web));
     let worker = Worker::start(Arc::clone(&services), 0, shutdown.clone()).expect("a thread");
     let dealer = Dealer::new(std::slice::from_ref(&worker));
-    let thread = http::thread::Thread::start(Arc::clone(&services), 1, dealer.clone(), shutdown.clone());
+    let thread =
+        http::thread::Thread::start(Arc::clone(&services), 1, (dealer.clone(), None), shutdown.clone());
     let threads = Arc::new(vec![thread.expect("a thread")]);
     let mut doors = tokio::task::JoinSet::new();
     doors.spawn(net::listener::accept(resp, Protocol::Resp, Arc::clone(&services), dealer, shutdown.clone()));

@@ -15,7 +15,7 @@ pub const COMMANDS: &[Command] = &[
                      elements in the list, set, sorted set or hash. Removing a single key that holds a string value \
                      is O(1).",
         group: Group::Generic,
-        flags: Flags::WRITE,
+        flags: Flags::WRITE.union(Flags::QUICK),
         keys: Keys::all(KeyAccess::RemoveDelete),
         handler: Handler::Data(del),
         ..Command::ROW

@@ -105,7 +105,7 @@ const PUSHES: Command = Command {
 /// The start of the rows of commands that take from a list.
 const POPS: Command = Command {
     complexity: "O(N) where N is the number of elements returned",
-    flags: Flags::WRITE.union(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::FAST).union(Flags::TAKES_COUNT),
     keys: Keys::first(KeyAccess::ReadWriteAccessDelete),
     ..LIST
 };

@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns one or more random members from a set after removing them. Deletes the set if the last member \
                   was popped.",
         complexity: "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
-        flags: Flags::WRITE.union(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::TAKES_COUNT),
         keys: Keys::first(KeyAccess::ReadWriteAccessDelete),
         handler: Handler::Data(spop),
         ..SET

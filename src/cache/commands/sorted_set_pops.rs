@@ -45,7 +45,7 @@ const POPS: Command = Command {
     complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of \
                  elements popped.",
     since: "5.0.0",
-    flags: Flags::WRITE.union(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::FAST).union(Flags::TAKES_COUNT),
     keys: Keys::first(KeyAccess::ReadWriteAccessDelete),
     ..SORTED_SET
 };

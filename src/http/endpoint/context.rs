@@ -3,13 +3,15 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::problems;
+use super::runners::Runners;
 use crate::clock::Now;
+use crate::command::Services;
 use crate::command::executor::Executor;
-use crate::command::{Services, Workers};
 use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
@@ -29,7 +31,7 @@ struct Inner {
     slot: usize,
     random: Mutex<Random, { rank::ENDPOINT_RANDOM }>,
     stopping: CancellationToken,
-    workers: Option<Arc<dyn Workers>>,
+    runners: Option<Arc<Runners>>,
 }
 
 /// A turn of the thread, given by [`Context::turn`]: once this is dropped, those who wait for what the thread held try again.
@@ -71,21 +73,21 @@ impl<'s> Visit<'_, 's> {
 
 impl Context {
     /// The context of the thread that has this slot at the gate; `stopping` is cancelled when the server stops.  Work that may take
-    /// long goes to the workers; without them the thread does it itself.
+    /// long is for the runners; without them the thread does it itself.
     pub fn new(
         services: Arc<Services>,
         slot: usize,
         random: Random,
         stopping: CancellationToken,
-        workers: Option<Arc<dyn Workers>>,
+        runners: Option<Arc<Runners>>,
     ) -> Context {
         services.store.holds().add_unwatched(slot);
-        Context(Arc::new(Inner { services, slot, random: Mutex::new(random), stopping, workers }))
+        Context(Arc::new(Inner { services, slot, random: Mutex::new(random), stopping, runners }))
     }
 
-    /// The way to the workers, if there are some.
-    pub fn workers(&self) -> Option<&Arc<dyn Workers>> {
-        self.0.workers.as_ref()
+    /// The threads for what may take long, if there are some.
+    pub fn runners(&self) -> Option<&Arc<Runners>> {
+        self.0.runners.as_ref()
     }
 
     /// Cancelled when the server stops; then nothing should wait any more.
@@ -213,22 +215,34 @@ impl Context {
         self.once_free(enter).await
     }
 
-    /// Runs `step` with nothing locked, and keeps the thread waiting for commands that take long.
+    /// Makes one attempt to run `step` with nothing locked, for those who cannot wait.
     ///
     /// # Errors
-    /// If a script that runs for long holds what it needs.
-    pub fn at_once<R>(
+    /// If something that takes long holds what it needs.
+    pub fn attempt<R>(
         &self,
         step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, HeldForLong>,
+    ) -> Result<R, HeldForLong> {
+        self.enter(step)
+    }
+
+    /// Does this on a runner, if there are some, and returns the result.
+    ///
+    /// # Errors
+    /// If the server stops before.
+    pub async fn do_on_runner<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, Problem> {
-        let gate = self.0.services.store.gate().enter_unless_held(self.0.slot, Patience::Commands);
-        let done = gate.and_then(|gate| {
-            self.run(gate, |visit| {
-                visit.keyspace.patience = Patience::Commands;
-                step(visit)
-            })
-        });
-        done.map_err(|_| Problem::new(problems::BUSY))
+        let Some(runners) = &self.0.runners else { return Ok(work()) };
+        let (answer, answered) = oneshot::channel();
+        runners.give(Box::new(move |_| {
+            if !answer.is_closed() {
+                // Nobody hears it if the client leaves now.
+                let _ = answer.send(work());
+            }
+        }));
+        answered.await.map_err(|_| Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))
     }
 
     /// Returns what `attempt` does, once nothing that it needs is held for long.

@@ -44,6 +44,7 @@ pub mod problems;
 mod query;
 mod rights;
 mod room;
+pub mod runners;
 pub mod stream;
 mod value;
 mod waiting;

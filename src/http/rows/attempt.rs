@@ -1,7 +1,7 @@
-//! One attempt to run what a request asks for, on the thread that it has come to or on a worker.
+//! One attempt to run what a request asks for, on the thread that it has come to or on a runner.
 //!
 //! The connections of an HTTP thread wait while it runs a command.  So it runs only those that are over soon, and gives all others to a
-//! worker, whose second thread takes the clients over that would have to wait.
+//! runner.
 
 use std::sync::Arc;
 
@@ -9,12 +9,14 @@ use quartet_protocol::resp::{Output, OwnedArguments};
 use tokio::sync::oneshot;
 
 use crate::command::executor::{BATCH_LIMIT, Executor};
-use crate::command::{BlockedCommand, Caller, Flow, HeldReply, Services, SoFar, Workers};
+use crate::command::{BlockedCommand, Caller, Flow, HeldReply, Services, SoFar};
 use crate::delivery::Slowed;
+use crate::http::endpoint::runners::Runners;
+use crate::lock_order::{Mutex, rank};
 
 /// What is to be run of the commands of a request.
 #[derive(Clone)]
-pub(super) struct Work {
+pub(super) struct Task {
     pub(super) commands: Arc<[OwnedArguments]>,
     pub(super) part: Part,
 }
@@ -25,7 +27,7 @@ pub(super) enum Part {
     /// The command at this place.
     One(usize),
     /// All of them, which others see as one.
-    Together,
+    All,
 }
 
 /// What attempts before have left, all of which were held up.
@@ -49,10 +51,30 @@ pub(super) struct Attempt {
     pub(super) earlier: Earlier,
 }
 
-/// An attempt that a worker makes.
-pub(super) struct Elsewhere(oneshot::Receiver<Attempt>);
+/// An attempt that a runner makes.
+pub(super) struct OnRunner {
+    made: oneshot::Receiver<Attempt>,
+    stage: Arc<Mutex<Stage, { rank::RUNNERS_TASK }>>,
+}
 
-impl Work {
+/// How far a runner has come with an attempt.
+enum Stage {
+    /// It was not begun.
+    Given(Box<Given>),
+    /// It was begun.
+    Begun,
+    /// It was begun, and the client has left since: these promises of commands before it are to be withdrawn after its own.
+    Left(Vec<HeldReply>),
+}
+
+/// What a runner needs for an attempt.
+struct Given {
+    task: Task,
+    caller: Caller,
+    earlier: Earlier,
+}
+
+impl Task {
     /// Whether it is over soon, however large the values of its keys are.
     pub(super) fn is_over_soon(&self, services: &Services) -> bool {
         let is_over_soon = |command: &OwnedArguments| {
@@ -62,7 +84,7 @@ impl Work {
         };
         match self.part {
             Part::One(place) => is_over_soon(&self.commands[place]),
-            Part::Together => self.commands.len() <= BATCH_LIMIT && self.commands.iter().all(is_over_soon),
+            Part::All => self.commands.len() <= BATCH_LIMIT && self.commands.iter().all(is_over_soon),
         }
     }
 
@@ -78,7 +100,7 @@ impl Work {
         let mut output = Output::new();
         let flow = match self.part {
             Part::One(place) => executor.run(caller, self.commands[place].as_arguments(), &mut output),
-            Part::Together => executor.run_transaction(caller, &self.commands, &mut output),
+            Part::All => executor.run_transaction(caller, &self.commands, &mut output),
         };
         let mut earlier = Earlier::default();
         if flow.is_held_up() {
@@ -88,26 +110,28 @@ impl Work {
         Attempt { flow, output, blocked, held, slowed: executor.slowed(), earlier }
     }
 
-    /// Has a worker make an attempt.
-    pub(super) fn attempt_elsewhere(
-        &self,
-        workers: &dyn Workers,
-        caller: &Caller,
-        earlier: Earlier,
-    ) -> Elsewhere {
-        let (work, mut caller) = (self.clone(), caller.clone());
-        let (answer, attempt) = oneshot::channel();
-        workers.give_work(Box::new(move |executor| {
-            if answer.is_closed() {
-                // The client has left before.
-                return;
-            }
-            let attempt = work.attempt(executor, &mut caller, earlier);
-            if let Err(unheard) = answer.send(attempt) {
+    /// Has a runner make an attempt.
+    pub(super) fn attempt_on(&self, runners: &Runners, caller: &Caller, earlier: Earlier) -> OnRunner {
+        let given = Given { task: self.clone(), caller: caller.clone(), earlier };
+        let stage = Arc::new(Mutex::new(Stage::Given(Box::new(given))));
+        let (answer, made) = oneshot::channel();
+        let shared = Arc::clone(&stage);
+        runners.give(Box::new(move |executor| {
+            let Stage::Given(given) = std::mem::replace(&mut *shared.lock(), Stage::Begun) else { return };
+            let Given { task, mut caller, earlier } = *given;
+            let attempt = task.attempt(executor, &mut caller, earlier);
+            let mut stage = shared.lock();
+            let unheard = answer.send(attempt).err();
+            let left = std::mem::replace(&mut *stage, Stage::Begun);
+            drop(stage);
+            if let Some(unheard) = unheard {
                 unheard.take_back(executor);
             }
+            if let Stage::Left(mut held) = left {
+                withdraw(&mut held, executor);
+            }
         }));
-        Elsewhere(attempt)
+        OnRunner { made, stage }
     }
 }
 
@@ -118,21 +142,38 @@ impl Attempt {
         if let Some(blocked) = self.blocked {
             executor.cancel(blocked);
         }
-        self.held.iter_mut().rev().for_each(|held| executor.withdraw_held(held));
+        withdraw(&mut self.held, executor);
     }
 }
 
-impl Elsewhere {
-    /// The attempt, once it was made; none if the worker has ended before.
+/// Withdraws promises, the last first: a retry of a request goes before the request.
+pub(super) fn withdraw(held: &mut [HeldReply], executor: &mut Executor) {
+    held.iter_mut().rev().for_each(|held| executor.withdraw_held(held));
+}
+
+impl OnRunner {
+    /// The attempt, once it was made; none if the runners have ended before.
     pub(super) async fn made(&mut self) -> Option<Attempt> {
-        (&mut self.0).await.ok()
+        (&mut self.made).await.ok()
     }
 
-    /// The client has left: an attempt that was not begun is not made, and one that was made is taken back.
-    pub(super) fn give_up(mut self, executor: &mut Executor) {
-        self.0.close();
-        if let Ok(made) = self.0.try_recv() {
+    /// The client has left: an attempt that was not begun is not made, and one that was made is taken back.  Then the promises of
+    /// the commands before it are withdrawn, by the runner if it is still at work.
+    pub(super) fn give_up(mut self, mut held: Vec<HeldReply>, executor: &mut Executor) {
+        let mut stage = self.stage.lock();
+        self.made.close();
+        let made = self.made.try_recv().ok();
+        if made.is_none() && matches!(*stage, Stage::Begun) {
+            *stage = Stage::Left(held);
+            return;
+        }
+        // What was not begun is dropped here, and with it the memory of the request.
+        let given = std::mem::replace(&mut *stage, Stage::Begun);
+        drop(stage);
+        drop(given);
+        if let Some(made) = made {
             made.take_back(executor);
         }
+        withdraw(&mut held, executor);
     }
 }

@@ -46,6 +46,9 @@ pub(super) const PATH_WITH_ARGUMENTS: &str = "/redis/{command}/{*arguments}";
 /// The path of the operation that is documented for it.
 pub(super) const PATH: &str = "/redis/{command}";
 
+/// Replies of so many bytes together are spelled without delay to speak of.
+const QUICKLY_SPELLED_MAX: usize = 64 * 1024;
+
 /// The client that runs commands: an extension of each request that may.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Visitor {
@@ -143,8 +146,12 @@ async fn pipeline(State(context): State<Context>, request: Request) -> Result<Re
     let commands = commands.into();
     let outcomes = asked.run(&context).each(&commands).await?;
     asked.admit(&context, &commands, &outcomes)?;
-    let values = outcomes.iter().map(|outcome| outcome.value(asked.encoding));
-    Ok(asked.spell_all(&values.collect::<Vec<_>>()))
+    let (encoding, length) = (asked.encoding, outcomes.iter().map(Outcome::length).sum());
+    let spell = move || {
+        let values = outcomes.iter().map(|outcome| outcome.value(encoding));
+        spell_all(&values.collect::<Vec<_>>(), encoding)
+    };
+    spelled(&context, length, spell).await
 }
 
 /// Runs several commands as one, as MULTI and EXEC do
@@ -161,12 +168,14 @@ async fn transaction(State(context): State<Context>, request: Request) -> Result
     let asked = Asked::read(request, &context).await?;
     let commands = request::commands(&asked.body)?;
     let commands = commands.into();
-    let outcomes = [asked.run(&context).together(&commands).await?];
-    asked.admit(&context, &commands, &outcomes)?;
-    Ok(match outcomes[0].value(asked.encoding) {
-        Value::Array(values) => asked.spell_all(&values),
-        value => asked.spell(&value),
-    })
+    let outcome = asked.run(&context).together(&commands).await?;
+    asked.admit(&context, &commands, std::slice::from_ref(&outcome))?;
+    let (encoding, length) = (asked.encoding, outcome.length());
+    let spell = move || match outcome.value(encoding) {
+        Value::Array(values) => spell_all(&values, encoding),
+        value => spell(&value, encoding),
+    };
+    spelled(&context, length, spell).await
 }
 
 /// A request as far as it is read before its commands run.
@@ -210,7 +219,10 @@ impl Asked {
         self.admit(context, &commands, &outcomes)?;
         match outcomes.pop() {
             Some(Outcome::Refused(refused)) => Err(refused),
-            Some(outcome) => Ok(self.spell(&outcome.value(self.encoding))),
+            Some(outcome) => {
+                let (encoding, length) = (self.encoding, outcome.length());
+                spelled(context, length, move || spell(&outcome.value(encoding), encoding)).await
+            }
             None => Err(Problem::new(problems::INTERNAL).into()),
         }
     }
@@ -234,16 +246,25 @@ impl Asked {
         }
         Ok(())
     }
+}
 
-    fn spell(&self, value: &Value<'_>) -> Response {
-        let spelled = Spelled { value, encoding: self.encoding };
-        json_with_status(spelled.status(), spelled)
-    }
+/// The response that `spell` makes of replies of so many bytes: on a runner if that takes long.
+async fn spelled(
+    context: &Context,
+    length: usize,
+    spell: impl FnOnce() -> Response + Send + 'static,
+) -> Result<Response, Refused> {
+    if length <= QUICKLY_SPELLED_MAX { Ok(spell()) } else { Ok(context.do_on_runner(spell).await?) }
+}
 
-    fn spell_all(&self, values: &[Value<'_>]) -> Response {
-        let spelled = values.iter().map(|value| Spelled { value, encoding: self.encoding });
-        Json(spelled.collect::<Vec<_>>()).into_response()
-    }
+fn spell(value: &Value<'_>, encoding: Encoding) -> Response {
+    let spelled = Spelled { value, encoding };
+    json_with_status(spelled.status(), spelled)
+}
+
+fn spell_all(values: &[Value<'_>], encoding: Encoding) -> Response {
+    let spelled = values.iter().map(|value| Spelled { value, encoding });
+    Json(spelled.collect::<Vec<_>>()).into_response()
 }
 
 /// Adds the commands that HTTP runs to the description of the API.

@@ -10,7 +10,7 @@ use quartet_protocol::resp::{Output, OwnedArguments};
 use tokio::time::Sleep;
 
 use super::Visitor;
-use super::attempt::{Attempt, Earlier, Elsewhere, Part, Work};
+use super::attempt::{Attempt, Earlier, OnRunner, Part, Task, withdraw};
 use super::permission::Permission;
 use super::refused::Refused;
 use super::reply::{REPLIES_LENGTH_MAX, Value};
@@ -64,8 +64,8 @@ pub(super) struct Run {
     executor: Executor,
     caller: Caller,
     permission: Permission,
-    /// The attempt that a worker makes.
-    elsewhere: Option<Elsewhere>,
+    /// The attempt that a runner makes.
+    on_runner: Option<OnRunner>,
     /// The command that waits for others.
     blocked: Option<Box<dyn BlockedCommand>>,
     /// How long all waits may take together, counted from the first one.
@@ -91,7 +91,7 @@ impl Run {
             executor: context.executor(),
             caller: Caller::new(None, visitor.address),
             permission,
-            elsewhere: None,
+            on_runner: None,
             blocked: None,
             wait_max: WAIT_MAX,
             patience: None,
@@ -124,7 +124,7 @@ impl Run {
         for command in commands.iter() {
             self.permission.check(command.as_arguments(), services, slot)?;
         }
-        let attempt = self.run(Work { commands: Arc::clone(commands), part: Part::Together }).await?;
+        let attempt = self.run(Task { commands: Arc::clone(commands), part: Part::All }).await?;
         self.keep(attempt.output, attempt.held, attempt.flow);
         let mut outcomes = self.settle().await?;
         Ok(outcomes.pop().unwrap_or_else(|| Outcome::Refused(Refused::new("ERR there is no command"))))
@@ -143,8 +143,8 @@ impl Run {
             self.refuse(refused);
             return Ok(());
         }
-        let work = Work { commands: Arc::clone(commands), part: Part::One(place) };
-        let Attempt { flow, mut output, blocked, mut held, slowed, .. } = self.run(work).await?;
+        let task = Task { commands: Arc::clone(commands), part: Part::One(place) };
+        let Attempt { flow, mut output, blocked, mut held, slowed, .. } = self.run(task).await?;
         if blocked.is_some() {
             self.blocked = blocked;
             self.wait(&mut output).await?;
@@ -158,21 +158,21 @@ impl Run {
     }
 
     /// Runs this, once nothing that it needs is held for long.
-    async fn run(&mut self, work: Work) -> Result<Attempt, Problem> {
-        let workers = self.context.workers().filter(|_| !work.is_over_soon(self.context.services())).cloned();
+    async fn run(&mut self, task: Task) -> Result<Attempt, Problem> {
+        let runners = self.context.runners().filter(|_| !task.is_over_soon(self.context.services())).cloned();
         let (mut earlier, mut place) = (Earlier::default(), Place::default());
         loop {
-            let attempt = match &workers {
-                Some(workers) => {
-                    let elsewhere = work.attempt_elsewhere(&**workers, &self.caller, earlier);
+            let attempt = match &runners {
+                Some(runners) => {
+                    let on_runner = task.attempt_on(runners, &self.caller, earlier);
                     // No matter whether the server stops: a client learns what its command did.
-                    let made = self.elsewhere.insert(elsewhere).made().await;
-                    self.elsewhere = None;
+                    let made = self.on_runner.insert(on_runner).made().await;
+                    self.on_runner = None;
                     made.ok_or_else(|| Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))?
                 }
                 None => {
                     let _turn = self.context.turn();
-                    work.attempt(&mut self.executor, &mut self.caller, earlier)
+                    task.attempt(&mut self.executor, &mut self.caller, earlier)
                 }
             };
             let Flow::HeldUp { seen } = attempt.flow else { return Ok(attempt) };
@@ -286,16 +286,14 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let _turn = self.context.turn();
-        if let Some(elsewhere) = self.elsewhere.take() {
-            elsewhere.give_up(&mut self.executor);
+        let mut held: Vec<HeldReply> = self.ran.drain(..).flat_map(|ran| ran.held).collect();
+        if let Some(on_runner) = self.on_runner.take() {
+            return on_runner.give_up(held, &mut self.executor);
         }
         if let Some(command) = self.blocked.take() {
             self.executor.cancel(command);
         }
-        // The last first: a retry of a request goes before the request.
-        for held in self.ran.iter_mut().rev().flat_map(|ran| ran.held.iter_mut().rev()) {
-            self.executor.withdraw_held(held);
-        }
+        withdraw(&mut held, &mut self.executor);
     }
 }
 

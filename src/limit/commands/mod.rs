@@ -34,17 +34,32 @@ const HELP: Command = Command {
     ..ROW
 };
 
-/// Does an operation on the counters of the client's database.
+/// Does an operation on the counters of the client's database.  If a command that takes long holds one of them, the command is held up.
 fn run<'o, 's: 'o, O: Operation<'o>>(
     call: &mut Call<'_, 's>,
     policies: &'o Table,
     operation: O,
 ) -> Result<O::Answer, Refusal> {
-    // It has begun already, so it waits here for commands that hold its counters.
+    match call.services.run_limit(operation, policies, call.keyspace, call.slot) {
+        Ok(answer) => Ok(answer?),
+        Err(reason) => {
+            call.hold_up(reason)?;
+            // Nobody sees this: the command is run again.
+            Err(Refusal::BUSY_SCRIPT)
+        }
+    }
+}
+
+/// The same for an operation that must not be done in two attempts: it waits here for commands that hold its counters.
+fn run_patiently<'o, 's: 'o, O: Operation<'o>>(
+    call: &mut Call<'_, 's>,
+    policies: &'o Table,
+    operation: O,
+) -> Result<O::Answer, Refusal> {
     let patience = std::mem::replace(&mut call.keyspace.patience, Patience::Commands);
-    let answer = call.services.run_limit(operation, policies, call.keyspace, call.slot);
+    let answer = run(call, policies, operation);
     call.keyspace.patience = patience;
-    Ok(answer.map_err(|_| call.services.busy())??)
+    answer
 }
 
 /// Makes a change of an operator, and returns how many entries it changed.  The reply, which must not be written yet, waits

@@ -2,7 +2,7 @@
 
 use super::check::demands;
 use super::words::Words;
-use super::{answer, keys, run};
+use super::{answer, keys, run, run_patiently};
 use crate::command::{Call, Command, Flags, Handler};
 use crate::limit::algorithm::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, checked_cost};
 use crate::limit::operation::{Reserve, Settle};
@@ -74,7 +74,8 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn settle(call: &mut Call<'_, '_>, used: u64) -> Result<(), Refusal> {
     let was_open = match id_of(call.arguments.at(1)) {
-        Some(id) => run(call, &call.services.limits.policies.load(), Settle { id, used })?,
+        // It would be open between two attempts, and could end by itself.
+        Some(id) => run_patiently(call, &call.services.limits.policies.load(), Settle { id, used })?,
         None => false,
     };
     call.output.integer(i64::from(was_open));

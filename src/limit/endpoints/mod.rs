@@ -51,11 +51,6 @@ impl<'c> Operations<'c> {
         let services = self.context.services();
         services.run_limit(operation, &self.policies, &mut visit.keyspace, visit.slot)
     }
-
-    /// Does one, and keeps the thread waiting for a command that holds its counters: for those who cannot wait themselves.
-    fn run_at_once<'o, O: Operation<'o>>(&'o self, operation: O) -> Result<O::Answer, Problem> {
-        Ok(self.context.at_once(|visit| self.run(visit, operation))??)
-    }
 }
 
 /// Makes a change of an operator, and returns how many entries it changed once the disk has the change.

@@ -12,8 +12,8 @@ use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
 use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
-use crate::limit::operation::{Reserve, Settle};
-use crate::limit::reservations::{ReservationId, checked_reservation_span};
+use crate::limit::operation::{Reserve, SettleClosed};
+use crate::limit::reservations::{Reservation, ReservationId, checked_reservation_span};
 
 /// A reservation to open.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -114,14 +114,33 @@ async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Resul
     settle(&context, &id, 0).await
 }
 
+/// Settles a reservation, which is closed from the start: it does not end by itself while a command holds its counters for long.
 async fn settle(context: &Context, id: &str, used: u64) -> Result<Response, Problem> {
+    let services = context.services();
+    let id = u64::from_str_radix(id, 16).ok();
+    let closed = id.and_then(|id| Some((id, services.limits.reservations.close(id)?)));
+    let Some((id, reservation)) = closed else { return Err(Problem::new(problems::NO_SUCH_RESERVATION)) };
+    let mut closed = Closed { context, id, reservation: Some(reservation) };
     let operations = Operations::new(context);
-    let was_open = match u64::from_str_radix(id, 16) {
-        Ok(id) => context.walk(0, |visit| operations.run(visit, Settle { id, used })).await??,
-        Err(_) => false,
-    };
-    match was_open {
-        true => Ok(StatusCode::NO_CONTENT.into_response()),
-        false => Err(Problem::new(problems::NO_SUCH_RESERVATION)),
+    if let Some(reservation) = &closed.reservation {
+        let settle = SettleClosed { reservation, used };
+        context.walk(0, |visit| operations.run(visit, settle)).await??;
+    }
+    closed.reservation = None;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// A reservation that is being settled.  It is opened again unless that is done, be it that its client has left.
+struct Closed<'c> {
+    context: &'c Context,
+    id: ReservationId,
+    reservation: Option<Reservation>,
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            self.context.services().reopen_reservation(self.id, reservation);
+        }
     }
 }

@@ -183,19 +183,36 @@ struct HeldSlot {
 }
 
 impl HeldSlot {
-    /// Starts its lease anew; false if it was no longer held.
+    /// Starts its lease anew; false if it was no longer held.  Nothing happens while something that takes long holds its counter: the
+    /// lease is long enough for the next renewal to come in time.
     fn renew(&self) -> bool {
         let (slots, lease) = (Slots::In(&self.counter), Lease::For(self.lease));
         let renew = Renew { slots, slot: Some(self.slot), lease };
-        Operations::new(&self.context).run_at_once(renew).unwrap_or(false)
+        let operations = Operations::new(&self.context);
+        match self.context.attempt(|visit| operations.run(visit, renew)) {
+            Ok(renewed) => renewed.unwrap_or(false),
+            Err(_) => true,
+        }
     }
 }
 
 impl Drop for HeldSlot {
     fn drop(&mut self) {
         let leave = Leave { slots: Slots::In(&self.counter), slot: Some(self.slot) };
+        let operations = Operations::new(&self.context);
         // If the counter's key holds another kind of value by now, the slot is gone anyway.
-        let _ = Operations::new(&self.context).run_at_once(leave);
+        if self.context.attempt(|visit| operations.run(visit, leave)).is_ok() {
+            return;
+        }
+        let (context, counter, slot) = (self.context.clone(), self.counter.clone(), self.slot);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let leave = Leave { slots: Slots::In(&counter), slot: Some(slot) };
+                let operations = Operations::new(&context);
+                // If a script holds the counter beyond its threshold, the slot's lease ends it.
+                let _ = context.walk(0, |visit| operations.run(visit, leave)).await;
+            });
+        }
     }
 }
 
