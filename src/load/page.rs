@@ -66,6 +66,9 @@ quartet bench store --subject orders.test --count 100000   # of a stream that is
   are held and limits that are reached are *refused*, which is no error.
 * **Lost messages.**  Every message that is published must arrive: a server that says nothing for `--timeout` while something is missing,
   or closes a connection, ends the run with an error.
+* **Reply subjects.**  Each message of `store` and each request of `request` is answered on a subject that is never used again, as with client
+  libraries.  A server that remembers who is subscribed to a subject has nothing to gain, and an answer that comes late or twice ends the
+  run with an error in place of passing for another one.
 * **What is left.**  Keys stay, below `--prefix`.  The stream `quartet-bench` is made for `store` and `replay` and deleted afterwards; `--keep`
   leaves it.  A stream that is there, named by `--stream` or by its `--subject`, keeps its definition, the messages it had and those that are
   stored; the consumers that read it are deleted.

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 
+use crate::support::broker::BrokerClient;
 use crate::support::held_port::HeldPort;
 use crate::support::peers::nats_server;
 use crate::support::process::Server;
@@ -114,6 +115,25 @@ fn a_server_that_goes_away_ends_the_run() {
     let is_told = refused.contains("it closed a connection, and 1 requests are unanswered")
         || refused.contains("it broke a connection off");
     assert!(is_told, "{refused}");
+}
+
+#[test]
+fn a_second_answer_is_not_taken_for_that_of_the_next_request() {
+    let server = Server::quartet(&["--broker-port", "0"]);
+    let broker = server.broker_address();
+    let mut answerer = BrokerClient::quiet(broker);
+    answerer.write("SUB answered.twice 1\r\n");
+    answerer.flush();
+    // It answers the first request twice, and no other.
+    let answering = thread::spawn(move || {
+        let reply = answerer.delivered().reply;
+        let answer = format!("PUB {reply} 9\r\n{{\"seq\":1}}\r\n");
+        answerer.write(answer.repeat(2));
+        (reply, answerer)
+    });
+    let refused = perform("store --subject answered.twice --connections 1 --pipeline 1", broker);
+    let (reply, _answerer) = answering.join().expect("a request has come");
+    assert_eq!(refused, Err(format!("{broker}: it delivered an answer to nothing, on {reply}")));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Each workload against Quartet: what the server has counted afterwards.
 
+use std::collections::HashSet;
+
+use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::process::{Folder, Server, quartet};
 use crate::support::program::run;
@@ -188,6 +191,21 @@ fn streams_store_and_replay() {
     check_count("replay --count 300 --acknowledge", broker, 300);
     check_count("replay --count 300 --push --consumers 2 --threads 2", broker, 600);
     assert_eq!(client.figure("streams"), 0);
+}
+
+#[test]
+fn every_answer_comes_on_a_subject_of_its_own() {
+    let server = Server::quartet(&["--broker-port", "0", "--dir", "."]);
+    let broker = server.broker_address();
+    let mut listener = BrokerClient::quiet(broker);
+    listener.write("SUB _INBOX.*.* 1\r\n");
+    listener.flush();
+    for line in ["store --count 200 --pipeline 4", "request --count 200 --connections 3 --pipeline 4"] {
+        check_count(&format!("{line} --threads 2"), broker, 200);
+        let subjects: HashSet<String> = (0..200).map(|_| listener.delivered().subject).collect();
+        assert_eq!(subjects.len(), 200, "{line}");
+        assert!(listener.frames_before_pong().is_empty(), "{line}");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Requests over a broker: messages that a stream acknowledges, and requests that another client answers.
 
-use memchr::memmem;
+use memchr::{memchr, memmem, memrchr};
 
-use quartet_protocol::resp::number::unsigned_text;
+use quartet_protocol::resp::number::{parse_integer, unsigned_text};
 
 use super::super::message::{Frame, Message, next};
 use super::super::options::{CONNECTIONS_MAX, Options, SIZE_MAX, SUBJECTS_MAX};
@@ -128,8 +128,9 @@ impl Asking {
         }
     }
 
+    /// What the reply subjects of an asker begin with.  One word follows, as in those of client libraries.
     fn inbox(&self, number: usize) -> String {
-        format!("_INBOX.quartet.bench.{}.{number}", self.run)
+        format!("_INBOX.quartet-bench-{}-{number}", self.run)
     }
 
     /// The subject of an asker, or what all its subjects begin with.
@@ -180,7 +181,7 @@ impl Plan for Asking {
             ids: self.ids.clone().map(String::into_bytes),
             index: share.thread as u64,
             step: share.threads as u64,
-            intended: vec![vec![None; self.pipeline]; count],
+            asked: vec![vec![None; self.pipeline]; count],
             idle: idle.rev().collect(),
             payload: [&vec![b'x'; self.size][..], LINE_END].concat(),
             unanswered: 0,
@@ -196,9 +197,24 @@ impl Plan for Asking {
 struct Asker {
     /// What each of its questions begins with, up to the subject or its last word.
     subject: Vec<u8>,
-    /// Where it hears the answers, up to the slot.
+    /// Where it hears the answers, up to the last word.
     inbox: Vec<u8>,
 }
+
+/// A question that is unanswered.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    /// Its number among those of all threads.
+    index: u64,
+    /// When it was meant to be asked.
+    intended: u64,
+}
+
+/// Between the slot and the number of a question, in the last word of its reply subject.
+///
+/// No two questions have the same word: a broker that remembers subjects would have less to do, and an answer that comes late or twice
+/// would be taken for that of the next question in the slot.
+const WORD_MIDDLE: u8 = b'-';
 
 /// The questions of one thread.
 struct Questions {
@@ -213,8 +229,8 @@ struct Questions {
     /// The number of the next question among those of all threads, and from one of this thread to the next.
     index: u64,
     step: u64,
-    /// When the question in a slot was meant to be asked, while it is unanswered.
-    intended: Vec<Vec<Option<u64>>>,
+    /// The question in each slot of each asker.
+    asked: Vec<Vec<Option<Question>>>,
     /// Slots without a question: the asker and its slot.
     idle: Vec<(usize, usize)>,
     /// The message with the end of its line.
@@ -232,6 +248,8 @@ impl Questions {
         }
         output.extend_from_slice(inbox);
         output.extend_from_slice(&unsigned_text(slot as u64));
+        output.push(WORD_MIDDLE);
+        output.extend_from_slice(&unsigned_text(self.index));
         output.push(b' ');
         let length = (self.payload.len() - LINE_END.len()) as u64;
         if let Some(beginning) = &self.ids {
@@ -248,21 +266,28 @@ impl Questions {
             output.extend_from_slice(LINE_END);
         }
         output.extend_from_slice(&self.payload);
+        self.asked[asker][slot] = Some(Question { index: self.index, intended });
         self.index += self.step;
-        self.intended[asker][slot] = Some(intended);
         self.unanswered += 1;
+    }
+
+    /// The slot and the question that a reply subject belongs to; the slot is free then.
+    fn take(&mut self, asker: usize, subject: &[u8]) -> Option<(usize, Question)> {
+        let word = &subject[memrchr(b'.', subject)? + 1..];
+        let (slot, index) = word.split_at(memchr(WORD_MIDDLE, word)?);
+        let slot = usize::try_from(parse_integer(slot)?).ok()?;
+        let index = u64::try_from(parse_integer(&index[1..])?).ok()?;
+        let question = self.asked[asker].get_mut(slot)?.take_if(|question| question.index == index)?;
+        Some((slot, question))
     }
 
     /// Takes an answer in, and asks again.
     fn answered(&mut self, asker: usize, message: &Message<'_>, stage: &mut Stage<'_>) -> Result<(), String> {
-        let slot = message.subject.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        let slot: Option<usize> = std::str::from_utf8(slot).ok().and_then(|slot| slot.parse().ok());
-        let asked = slot.and_then(|slot| Some((slot, self.intended[asker].get_mut(slot)?.take()?)));
-        let Some((slot, intended)) = asked else {
+        let Some((slot, question)) = self.take(asker, message.subject) else {
             return Err(format!("it delivered an answer to nothing, on {}", message.subject.escape_ascii()));
         };
         self.unanswered -= 1;
-        stage.tally.done(stage.now.saturating_sub(intended));
+        stage.tally.done(stage.now.saturating_sub(question.intended));
         if message.is_status() {
             stage
                 .tally
@@ -318,5 +343,98 @@ impl Traffic for Questions {
 
     fn missing(&self) -> String {
         format!("{} messages are unanswered", self.unanswered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::super::connection::Outgoing;
+    use super::super::super::pacing::{Bound, Pace};
+    use super::super::super::tally::Tally;
+    use super::*;
+    use crate::random::Random;
+
+    /// One thread of two, and all that its questions work with.
+    struct Scene {
+        traffic: Box<dyn Traffic>,
+        outputs: Vec<Outgoing>,
+        random: Random,
+        tally: Tally,
+        pace: Pace,
+    }
+
+    impl Scene {
+        /// Two askers of three questions at a time each, of which a stream stores as many as it may.
+        fn new(thread: usize, questions: u64) -> Scene {
+            let share = Share { thread, threads: 2, first: thread * 2, count: 2 };
+            let mut scene = Scene {
+                traffic: Asking::filling(4, 3, 5).traffic(share),
+                outputs: vec![Outgoing::default(), Outgoing::default()],
+                random: Random::with_seed(1),
+                tally: Tally::new(),
+                pace: Pace::new(Bound::Count(questions), None, 0, 0, 1),
+            };
+            scene.play(|traffic, stage| traffic.begin(stage));
+            scene
+        }
+
+        fn play<T>(&mut self, act: impl FnOnce(&mut dyn Traffic, &mut Stage<'_>) -> T) -> T {
+            let Scene { traffic, outputs, random, tally, pace } = self;
+            act(traffic.as_mut(), &mut Stage { now: 0, outputs, random, tally, pace })
+        }
+
+        /// The reply subjects of what was asked over a connection since the last time.
+        fn asked(&mut self, connection: usize) -> Vec<String> {
+            let text =
+                String::from_utf8(std::mem::take(self.outputs[connection].bytes())).expect("it is text");
+            let questions = text.lines().filter(|line| line.starts_with("PUB "));
+            questions.map(|line| line.split(' ').nth(2).expect("it asks").to_owned()).collect()
+        }
+
+        /// Has the acknowledgement of a message come in.
+        fn acknowledge(&mut self, connection: usize, subject: &str) -> Result<usize, String> {
+            let input = format!("MSG {subject} 1 9\r\n{{\"seq\":1}}\r\n");
+            self.play(|traffic, stage| traffic.receive(connection, input.as_bytes(), stage))
+        }
+    }
+
+    #[test]
+    fn no_reply_subject_is_used_again() {
+        let mut seen = HashSet::new();
+        for thread in 0..2 {
+            let mut scene = Scene::new(thread, 60);
+            // The slots of a connection are answered in another order than they were asked in.
+            let mut waiting = [scene.asked(0), scene.asked(1)];
+            assert_eq!(waiting.each_ref().map(Vec::len), [3, 3]);
+            while let Some(connection) = waiting.iter().position(|subjects| !subjects.is_empty()) {
+                let subject = waiting[connection].pop().expect("it is not empty");
+                scene.acknowledge(connection, &subject).expect("it was asked for");
+                waiting[connection].splice(0..0, scene.asked(connection));
+                assert!(seen.insert(subject.clone()), "{subject}");
+            }
+            assert_eq!((scene.tally.operations, scene.traffic.is_settled()), (60, true));
+        }
+        assert_eq!(seen.len(), 120);
+    }
+
+    #[test]
+    fn an_answer_belongs_to_one_question_only() {
+        let mut scene = Scene::new(0, 60);
+        let first = scene.asked(0).remove(0);
+        scene.acknowledge(0, &first).expect("it was asked for");
+        let next = scene.asked(0).remove(0);
+        // Both have the same slot, in which the next question waits for its own answer.
+        let beginning = first.rsplit_once('-').expect("it has a number").0;
+        assert!(next.starts_with(&format!("{beginning}-")), "{first} {next}");
+        let no_number = [beginning.to_owned(), format!("{beginning}-"), format!("{next}0"), format!("{next}-1")];
+        for subject in no_number.iter().chain([&first]) {
+            let refused = format!("it delivered an answer to nothing, on {subject}");
+            assert_eq!(scene.acknowledge(0, subject), Err(refused));
+        }
+        assert_eq!(scene.tally.operations, 1);
+        scene.acknowledge(0, &next).expect("it was asked for");
+        assert_eq!(scene.tally.operations, 2);
     }
 }
