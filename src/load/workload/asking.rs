@@ -428,7 +428,8 @@ mod tests {
         // Both have the same slot, in which the next question waits for its own answer.
         let beginning = first.rsplit_once('-').expect("it has a number").0;
         assert!(next.starts_with(&format!("{beginning}-")), "{first} {next}");
-        let no_number = [beginning.to_owned(), format!("{beginning}-"), format!("{next}0"), format!("{next}-1")];
+        let no_number =
+            [beginning.to_owned(), format!("{beginning}-"), format!("{next}0"), format!("{next}-1")];
         for subject in no_number.iter().chain([&first]) {
             let refused = format!("it delivered an answer to nothing, on {subject}");
             assert_eq!(scene.acknowledge(0, subject), Err(refused));
