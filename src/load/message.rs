@@ -1,6 +1,6 @@
 //! What a broker of NATS' protocol says to a client.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use quartet_protocol::resp::number::parse_integer;
 
 /// The longest line in front of a message.
@@ -72,9 +72,11 @@ fn message<'i>(
     // The subject, the subscription, perhaps where to reply, perhaps the length of the headers, the length.
     let mut parts: [&[u8]; 5] = [&[]; 5];
     let mut count = 0;
-    for word in words.split(|byte| *byte == b' ').take(parts.len()) {
-        parts[count] = word;
+    let mut start = 0;
+    for end in memchr_iter(b' ', words).chain([words.len()]).take(parts.len()) {
+        parts[count] = &words[start..end];
         count += 1;
+        start = end + 1;
     }
     let lengths = 1 + usize::from(has_headers);
     if count < 2 + lengths {

@@ -1,6 +1,7 @@
 //! Requests over a broker: messages that a stream acknowledges, and requests that another client answers.
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::memmem::Finder;
+use memchr::{memchr, memrchr};
 
 use quartet_protocol::resp::number::{parse_integer, unsigned_text};
 
@@ -185,6 +186,8 @@ impl Plan for Asking {
             idle: idle.rev().collect(),
             payload: [&vec![b'x'; self.size][..], LINE_END].concat(),
             unanswered: 0,
+            good: Finder::new("\"seq\":"),
+            bad: ["\"error\"", "\"duplicate\""].map(Finder::new),
         })
     }
 
@@ -236,6 +239,10 @@ struct Questions {
     /// The message with the end of its line.
     payload: Vec<u8>,
     unanswered: usize,
+    /// What the acknowledgement of a message that is stored says, and what it does not say.  Each message has another id, so none is a
+    /// duplicate.
+    good: Finder<'static>,
+    bad: [Finder<'static>; 2],
 }
 
 impl Questions {
@@ -293,9 +300,8 @@ impl Questions {
                 .tally
                 .failed(b"nobody answers: no stream has the subject, or no client is subscribed to it");
         } else if self.answerer == Answerer::Stream {
-            let says = |word: &[u8]| memmem::find(message.payload, word).is_some();
-            // Each message has another id, so none is there already.
-            if !says(b"\"seq\":") || says(b"\"error\"") || says(b"\"duplicate\"") {
+            let is_stored = self.good.find(message.payload).is_some();
+            if !is_stored || self.bad.iter().any(|word| word.find(message.payload).is_some()) {
                 stage.tally.failed(message.payload);
             }
         }
