@@ -212,7 +212,7 @@ fn replicaof(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 /// There are no replicas to wait for.
 fn wait(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     parse_integer(call.arguments.at(1)).ok_or(Refusal::NOT_AN_INTEGER)?;
-    check_timeout(call.arguments.at(2))?;
+    check_timeout(call, 2)?;
     call.output.integer(0);
     Ok(())
 }
@@ -226,7 +226,7 @@ fn waitaof(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if number(2)? < 0 {
         return Err(Refusal::new("ERR value is out of range, must be positive"));
     }
-    check_timeout(call.arguments.at(3))?;
+    check_timeout(call, 3)?;
     if local > 0 {
         return Err(Refusal::new(
             "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
@@ -238,10 +238,13 @@ fn waitaof(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_timeout(text: &[u8]) -> Result<(), Refusal> {
-    match parse_integer(text) {
+fn check_timeout(call: &Call<'_, '_>, position: usize) -> Result<(), Refusal> {
+    match parse_integer(call.arguments.at(position)) {
         None => Err(Refusal::new("ERR timeout is not an integer or out of range")),
         Some(timeout) if timeout < 0 => Err(Refusal::new("ERR timeout is negative")),
+        Some(timeout) if timeout.checked_add(call.now().wall_millis()).is_none() => {
+            Err(Refusal::new("ERR timeout is out of range"))
+        }
         Some(_) => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 //! the sequence as a transcript.  Sequences take turns in the protocol and in how their bytes are cut into writes.
 //! Valkey is asked what redis-server lacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quartet::catalog::command_table;
@@ -88,6 +88,7 @@ const TYPES: &[[Group; 3]] = &[
 /// Requests that newer versions of Redis refuse: a command, an argument, and why.
 const NEWER_REFUSALS: &[(&str, &str, &str)] = &[
     ("lpos", "-9223372036854775808", "7.2 refuses a rank whose opposite is no integer"),
+    ("wait", "9223372036854775807", "7.2 refuses a timeout whose end is beyond its range"),
     (
         "hpexpireat",
         "9223372036854775807",
@@ -409,20 +410,15 @@ fn walked(
     parts: usize,
     first: Option<Received>,
 ) -> Option<Received> {
-    let (mut found, mut received) = (BTreeSet::new(), first);
+    let (mut found, mut received) = (BTreeMap::new(), first);
     let place = if is(&words[0], "scan") { 1 } else { 2 };
     let parts = if words.iter().any(|word| is(word, "novalues")) { 1 } else { parts };
     loop {
         let Some(Received::Value(Value::Array(page))) = &received else { return received };
         let [Value::Bulk(cursor), Value::Array(elements)] = page.as_slice() else { return received };
-        found.extend(elements.chunks(parts).map(|part| {
-            let lines: Vec<String> = part.iter().flat_map(Value::lines).collect();
-            lines.join(" ")
-        }));
+        found.extend(elements.chunks(parts).map(|part| (part[0].lines(), Value::Array(part.to_vec()))));
         if cursor == b"0" {
-            return Some(Received::Value(Value::Array(
-                found.into_iter().map(|part| Value::Bulk(part.into_bytes())).collect(),
-            )));
+            return Some(Received::Value(Value::Array(found.into_values().collect())));
         }
         let mut words = words.to_vec();
         words[place] = cursor.clone();
