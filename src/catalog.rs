@@ -43,7 +43,17 @@ mod tests {
             let row = table.resolve(words[0], words.get(1).copied()).expect("there is such a command");
             row.is_over_soon(words.len())
         };
-        for line in ["GET k", "SET k v", "HGET k f", "SPOP k", "LPOP k", "SADD k m", "DEL k", "SCRIPT KILL"] {
+        for line in [
+            "GET k",
+            "SET k v",
+            "HGET k f",
+            "SPOP k",
+            "LPOP k",
+            "SADD k m",
+            "DEL k",
+            "RL.CHECK k",
+            "SCRIPT KILL",
+        ] {
             assert!(is_over_soon(line), "{line}");
         }
         let many = format!("SADD k{}", " m".repeat(100));
@@ -60,6 +70,8 @@ mod tests {
             "EVALSHA_RO s 0",
             "FCALL f 0",
             "FLUSHALL",
+            "MOVE k 1",
+            "RL.COMMIT i 1",
             "RESTORE k 0 v",
             "DEBUG SLEEP 1",
             &many,

@@ -16,8 +16,8 @@ const SOON_WORDS_MAX: usize = 64;
 /// The flags of commands that are over soon, and of those that end others which take long and so must not wait for them.
 const SOON: Flags = Flags::FAST.union(Flags::QUICK).union(Flags::ALLOW_BUSY);
 
-/// The flags of commands that may take long for all that: they wait for more than the shards of their keys, or run others.
-const NEVER_SOON: Flags = Flags::EXCLUSIVE.union(Flags::SELF_LOCKING).union(Flags::RUNS_SCRIPT);
+/// The flags of commands that may take long for all that: they need the whole store, or run others.
+const NEVER_SOON: Flags = Flags::EXCLUSIVE.union(Flags::RUNS_SCRIPT);
 
 /// Slots of the name index per row: enough that nearly every name is found at the first look.
 const SLOTS_PER_ROW: usize = 8;

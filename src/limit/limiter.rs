@@ -8,7 +8,7 @@ use super::algorithm::{self, Decision, NANOS_PER_MILLI, Nanos, StateBytes};
 use super::counters::{Changed, CounterStore, Counters};
 use super::definition::Scope;
 use super::operation::{
-    Check, Demand, LimitError, Mode, Operation, Refund, Reserve, Reset, Settle, SettleClosed, Throttle,
+    Check, Demand, LimitError, Mode, Operation, Refund, Reserve, Reset, Settle, Throttle,
 };
 use super::plan::{Outcome, Plan};
 use super::policies::{Table, find};
@@ -308,26 +308,18 @@ impl Operation<'_> for Settle {
 
     fn run<C: CounterStore>(self, limiter: &mut Limiter<'_, C>) -> Result<bool, LimitError> {
         let Some(reservation) = limiter.limits.reservations.close(self.id) else { return Ok(false) };
-        let settle = SettleClosed { reservation: &reservation, used: self.used };
-        if let Err(error) = settle.run(limiter) {
+        // The counters may lie in another database than the client has selected.
+        limiter.database = reservation.database;
+        let mut settle = || {
+            limiter.lock(reservation.counters())?;
+            Ok(reservation.commit(&mut limiter.counters, self.used, limiter.now)?)
+        };
+        if let Err(error) = settle() {
             // It stays open, to be ended once the key is out of the way.
             limiter.open(self.id, reservation);
             return Err(error);
         }
-        Ok(true)
-    }
-}
-
-impl Operation<'_> for SettleClosed<'_> {
-    type Answer = ();
-
-    fn run<C: CounterStore>(self, limiter: &mut Limiter<'_, C>) -> Result<(), LimitError> {
-        let SettleClosed { reservation, used } = self;
-        // The counters may lie in another database than the client has selected.
-        limiter.database = reservation.database;
-        limiter.lock(reservation.counters())?;
-        reservation.commit(&mut limiter.counters, used, limiter.now)?;
         limiter.wake(reservation.counters());
-        Ok(())
+        Ok(true)
     }
 }

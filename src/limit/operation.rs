@@ -10,7 +10,7 @@ use super::counters::{CounterStore, Held, NotACounter};
 use super::definition::Definition;
 use super::limiter::Limiter;
 use super::lists::ListName;
-use super::reservations::{Reservation, ReservationId};
+use super::reservations::ReservationId;
 use super::slots::SlotCounter;
 use crate::journal::NotAdmitted;
 
@@ -164,15 +164,6 @@ pub struct Reserve<'d, 'o> {
 pub struct Settle {
     /// The id of the reservation.
     pub id: ReservationId,
-    /// How much was used of each limit; 0 gives back everything.
-    pub used: u64,
-}
-
-/// The same for a reservation that was closed.  Answers nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SettleClosed<'o> {
-    /// The reservation.
-    pub reservation: &'o Reservation,
     /// How much was used of each limit; 0 gives back everything.
     pub used: u64,
 }

@@ -82,11 +82,25 @@ impl Gate {
         let lock = |number: usize| {
             let inquiry = Inquiry::new(&self.holds, patience);
             // Its thread has it, or somebody who is alone or about to be.
-            let is_hopeless = || inquiry.is_hopeless(|holds| holds.has_slot(number), LongHolds::has_turns);
+            let is_in_turn = |holds: &LongHolds| holds.has_turns() || self.note_unwatched(number);
+            let is_hopeless = || inquiry.is_hopeless(|holds| holds.has_slot(number), is_in_turn);
             let slot = self.slots[number].lock_number_unless(number as u64, is_hopeless);
             slot.ok_or_else(|| inquiry.reason())
         };
         let slots: Result<Vec<_>, _> = (0..self.slots.len()).map(lock).collect();
         Ok(Exclusive { _slots: slots?, _held: Held::alone() })
+    }
+
+    /// Notes that the thread of a slot is at something long if nobody watches over it: for one who has waited long for the slot, has all
+    /// slots before it, and so waits for that thread.  False if it has left by now.
+    fn note_unwatched(&self, slot: usize) -> bool {
+        if !self.holds.note_unwatched(slot) {
+            return false;
+        }
+        let lasts = !self.is_open(slot);
+        if !lasts {
+            self.holds.forget_turn(slot);
+        }
+        lasts
     }
 }

@@ -96,7 +96,7 @@ impl<'s> Keyspace<'s> {
     #[inline]
     pub fn lock_one_unless_held(&mut self, id: ShardId) -> Result<(), HeldForLong> {
         debug_assert!(self.held.is_empty());
-        self.held.push(self.store.lock_unless_held_as(self.holder, id, self.patience)?);
+        self.held.push(self.store.lock_unless_held_as(self.holder, id, self.patience_now())?);
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl<'s> Keyspace<'s> {
             if self.held.last().is_some_and(|last| last.id() == id) {
                 continue;
             }
-            match self.store.lock_unless_held_as(self.holder, id, self.patience) {
+            match self.store.lock_unless_held_as(self.holder, id, self.patience_now()) {
                 Ok(guard) => self.held.push(guard),
                 Err(reason) => {
                     self.unlock();
@@ -120,6 +120,12 @@ impl<'s> Keyspace<'s> {
             }
         }
         Ok(())
+    }
+
+    /// For whom it waits now.  While no command runs but this one, only somebody who counts for a moment may have a shard: a transaction is
+    /// not to be given up for that.
+    fn patience_now(&self) -> Patience {
+        if self.exclusive { Patience::Commands } else { self.patience }
     }
 
     /// What is locked, in the terms of [`LongHolds`](super::LongHolds).
@@ -454,6 +460,7 @@ impl Reads {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::mpsc::channel;
     use std::time::Duration;
 
     use super::*;
@@ -533,6 +540,27 @@ pub(super) mod tests {
         keyspace.remove(&awaited);
         keyspace.unlock();
         assert_eq!(keyspace.next_ready(), None, "a key that goes is nothing to wait for");
+    }
+
+    /// Somebody who walks the shards beside commands may have one for a moment, although a turn takes long.
+    #[test]
+    fn who_is_alone_is_not_held_up() {
+        let store = Store::new(1, 1, 1, 1);
+        let ((taken, is_taken), (done, is_done), store) = (channel(), channel::<()>(), &store);
+        store.holds().note_turn(0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let _shard = store.lock(store.shard_number(0, 7));
+                taken.send(()).expect("the test waits for it");
+                // Longer than anybody is patient who may be held up.
+                is_done.recv_timeout(Duration::from_millis(100)).expect_err("nobody gives up");
+            });
+            is_taken.recv().expect("it locks");
+            let mut keyspace = Keyspace { patience: Patience::Nobody, ..view(store) };
+            if keyspace.lock_many_unless_held(&mut [store.shard_number(0, 7)]).is_err() {
+                done.send(()).expect("it waits");
+            }
+        });
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use crate::transcripts::format::Peer;
 use crate::transcripts::reply::Value;
+use crate::transcripts::target::Received;
 
 /// How a request is said and compared.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -18,6 +19,9 @@ pub(super) enum Plan {
     Walks { parts: usize },
     /// Each server restores what the other one dumps.
     Dumps,
+    /// Together with others if all scores are the same, else not at all: the key, at this place, holds members in an order which
+    /// such a command takes to be another.
+    Lexical { key: usize },
     /// By what it answers once time has passed.
     Waits,
     /// Not at all.
@@ -37,6 +41,10 @@ const PLANS: &[(&str, Plan)] = &[
     ("hscan", Plan::Walks { parts: 2 }),
     ("zscan", Plan::Walks { parts: 2 }),
     ("dump", Plan::Dumps),
+    ("zlexcount", Plan::Lexical { key: 1 }),
+    ("zrangebylex", Plan::Lexical { key: 1 }),
+    ("zrevrangebylex", Plan::Lexical { key: 1 }),
+    ("zremrangebylex", Plan::Lexical { key: 1 }),
     ("blpop", Plan::Waits),
     ("brpop", Plan::Waits),
     ("blmove", Plan::Waits),
@@ -66,6 +74,13 @@ pub(super) fn plan(words: &[Vec<u8>], in_transaction: bool, peer: Peer) -> Plan 
         return Plan::LeftOut;
     }
     let plan = PLANS.iter().find(|(name, _)| is(&words[0], name)).map_or(Plan::Together, |(_, plan)| *plan);
+    let is_by_member = words.iter().any(|word| is(word, "bylex"));
+    let plan = match plan {
+        Plan::Together if is_by_member => {
+            Plan::Lexical { key: 1 + usize::from(is(&words[0], "zrangestore")) }
+        }
+        plan => plan,
+    };
     match plan {
         Plan::Waits | Plan::Together if in_transaction => Plan::Together,
         _ if in_transaction => Plan::LeftOut,
@@ -90,7 +105,7 @@ pub(super) fn adapt(words: &mut Vec<Vec<u8>>, peer: Peer) {
             if count.is_some_and(|count| count > 0) {
                 words[1] = b"0".to_vec();
             }
-            if millis == Some(i64::MAX) {
+            if millis == Some(i64::MAX) && peer == Peer::Redis {
                 words[2] = b"1000".to_vec();
             }
         }
@@ -221,4 +236,17 @@ fn number(word: &[u8]) -> Option<f64> {
 
 fn integer(word: &[u8]) -> Option<i64> {
     std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// Whether a payload is of the version that Redis 7.4 writes.
+pub(super) fn is_of_redis_7_4(payload: &[u8]) -> bool {
+    payload.len().checked_sub(10).is_some_and(|at| payload[at..at + 2] == [12, 0])
+}
+
+/// The scores in a reply with members and scores; none if it is no such reply.
+pub(super) fn scores(received: Option<&Received>) -> Option<Vec<&Value>> {
+    match received {
+        Some(Received::Value(Value::Array(parts))) => Some(parts.iter().skip(1).step_by(2).collect()),
+        _ => None,
+    }
 }

@@ -143,7 +143,7 @@ async fn remove_keys(
         return Ok(Json(Removed { removed }).into_response());
     }
     context
-        .exclusive(database, |visit| {
+        .exclusive(database, move |visit| {
             let (mut contents, mut bytes) = (Vec::new(), 0);
             visit.keyspace.for_each_shard(database, |shard, _| {
                 bytes += shard.memory();

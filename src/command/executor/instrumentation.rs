@@ -53,6 +53,10 @@ pub(super) fn run(
     let failed = handle(call, client, counters);
     let ended = clock::ticks();
     let duration = ended.wrapping_sub(std::mem::replace(ticks, ended));
+    if flags.contains(Flags::SELF_LOCKING) && call.continuation.flow.is_held_up() {
+        // It has not run.
+        return Ended { failed, ended: None };
+    }
     if duration < LONG_TICKS || !note_long(call, counters, duration) {
         counters.untimed.add(1);
     }

@@ -191,28 +191,60 @@ impl Context {
     }
 
     /// Runs `step` while no other thread is at the store, for steps that touch all keys and must be seen whole.  Shards are locked
-    /// as they are met.  While a command that takes long is there, the request waits without the thread.
+    /// as they are met.  A runner does that.  While a command that takes long is at the store, the request waits without a thread, but
+    /// not for ever: see [`Patience::to_be_alone`].
     ///
     /// # Errors
     /// If a script that runs for long is there, or the server stops meanwhile.
-    pub async fn exclusive<R>(
+    pub async fn exclusive<R: Send + 'static>(
         &self,
         database: usize,
-        mut step: impl FnMut(&mut Visit<'_, '_>) -> R,
+        step: impl FnOnce(&mut Visit<'_, '_>) -> R + Clone + Send + 'static,
     ) -> Result<R, Problem> {
-        let gate = self.0.services.store.gate();
-        let mut attempts = 0;
-        let enter = || {
-            let patience = Patience::to_be_alone(attempts);
+        let (mut attempts, mut place) = (0, Place::default());
+        loop {
+            let (services, step) = (Arc::clone(&self.0.services), step.clone());
+            let (patience, seed) = (Patience::to_be_alone(attempts), self.draw() as u64);
+            let attempt = move |slot| {
+                let gate = services.store.gate().enter_exclusive(patience)?;
+                let (done, mut effects) =
+                    visit(&services, (slot, &mut Random::with_seed(seed)), gate, |visit| {
+                        visit.keyspace.set_exclusive(true);
+                        visit.keyspace.database = database;
+                        step(visit)
+                    });
+                services.fan_out.deliver(&mut effects);
+                Ok(done)
+            };
+            let seen = match self.do_on_runner(attempt).await? {
+                Ok(done) => return Ok(done),
+                Err(HeldForLong::ByCommand { seen }) => seen,
+                Err(HeldForLong::ByScript) => return Err(Problem::new(problems::BUSY)),
+            };
             attempts += 1;
-            let gate = gate.enter_exclusive(patience)?;
-            Ok(self.run(gate, |visit| {
-                visit.keyspace.set_exclusive(true);
-                visit.keyspace.database = database;
+            self.wait_for_release(seen, &mut place).await?;
+        }
+    }
+
+    /// Has a runner run `step` with nothing locked, which waits there for commands that take long.
+    ///
+    /// # Errors
+    /// If a script that runs for long holds what it needs, or the server stops meanwhile.
+    pub async fn patiently<R: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, HeldForLong> + Send + 'static,
+    ) -> Result<R, Problem> {
+        let (services, seed) = (Arc::clone(&self.0.services), self.draw() as u64);
+        let patiently = move |slot| {
+            let gate = services.store.gate().enter_unless_held(slot, Patience::Commands)?;
+            let (done, mut effects) = visit(&services, (slot, &mut Random::with_seed(seed)), gate, |visit| {
+                visit.keyspace.patience = Patience::Commands;
                 step(visit)
-            }))
+            });
+            services.fan_out.deliver(&mut effects);
+            done
         };
-        self.once_free(enter).await
+        self.do_on_runner(patiently).await?.map_err(|_| Problem::new(problems::BUSY))
     }
 
     /// Makes one attempt to run `step` with nothing locked, for those who cannot wait.
@@ -226,20 +258,24 @@ impl Context {
         self.enter(step)
     }
 
-    /// Does this on a runner, if there are some, and returns the result.
+    /// Has a runner do this, which is told its slot, and returns the result; without runners this thread does it.
     ///
     /// # Errors
     /// If the server stops before.
     pub async fn do_on_runner<R: Send + 'static>(
         &self,
-        work: impl FnOnce() -> R + Send + 'static,
+        work: impl FnOnce(usize) -> R + Send + 'static,
     ) -> Result<R, Problem> {
-        let Some(runners) = &self.0.runners else { return Ok(work()) };
+        let Some(runners) = &self.0.runners else { return Ok(work(self.0.slot)) };
         let (answer, answered) = oneshot::channel();
-        runners.give(Box::new(move |_| {
-            if !answer.is_closed() {
-                // Nobody hears it if the client leaves now.
-                let _ = answer.send(work());
+        let shared = Arc::new(Mutex::<_, { rank::RUNNERS_TASK }>::new(Some(work)));
+        // If its client leaves before a runner comes to it, nothing of the request stays.
+        let _given = Given(Arc::clone(&shared));
+        runners.give(Box::new(move |executor| {
+            let work = shared.lock().take();
+            if let Some(work) = work {
+                // Nobody hears it if the client leaves meanwhile.
+                let _ = answer.send(work(executor.slot()));
             }
         }));
         answered.await.map_err(|_| Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))
@@ -275,26 +311,47 @@ impl Context {
         self.run(gate, step)
     }
 
-    /// Runs `step` inside `gate`, then leaves it and delivers the step's effects.
+    /// Runs `step` inside `gate` on the thread of this context, in a turn of it.
     fn run<G, R>(&self, gate: G, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
         let turn = self.turn();
-        let services = &*self.0.services;
         let mut random = self.0.random.lock();
-        let mut effects = Effects::default();
-        // The time is read inside: entering may have taken long.
-        let now = services.clock.now();
-        let access = AccessContext::of(&services.settings.current(), now);
-        let mut keyspace = Keyspace::new(&services.store, now, access).of_slot(self.0.slot);
-        keyspace.patience = Patience::Nobody;
-        let mut visit =
-            Visit { keyspace, random: &mut random, effects: &mut effects, services, slot: self.0.slot };
-        let result = step(&mut visit);
-        visit.keyspace.unlock();
-        services.key_waiters.serve(&mut visit.keyspace);
-        services.settle(self.0.slot, &mut visit.keyspace);
-        drop((gate, random, turn));
+        let services = &self.0.services;
+        let (result, mut effects) = visit(services, (self.0.slot, &mut random), gate, step);
+        drop((random, turn));
         services.fan_out.deliver(&mut effects);
         result
+    }
+}
+
+/// Runs `step` inside `gate` on the thread of this slot, then leaves it.  The effects are to be delivered.
+fn visit<G, R>(
+    services: &Services,
+    (slot, random): (usize, &mut Random),
+    gate: G,
+    step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+) -> (R, Effects) {
+    let mut effects = Effects::default();
+    // The time is read inside: entering may have taken long.
+    let now = services.clock.now();
+    let access = AccessContext::of(&services.settings.current(), now);
+    let mut keyspace = Keyspace::new(&services.store, now, access).of_slot(slot);
+    keyspace.patience = Patience::Nobody;
+    let mut visit = Visit { keyspace, random, effects: &mut effects, services, slot };
+    let result = step(&mut visit);
+    visit.keyspace.unlock();
+    services.key_waiters.serve(&mut visit.keyspace);
+    services.settle(slot, &mut visit.keyspace);
+    drop(gate);
+    (result, effects)
+}
+
+/// Work that a runner may not have begun.
+struct Given<W>(Arc<Mutex<Option<W>, { rank::RUNNERS_TASK }>>);
+
+impl<W> Drop for Given<W> {
+    fn drop(&mut self) {
+        let work = self.0.lock().take();
+        drop(work);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Threads that do for requests what may take long.
 //!
-//! The connections of an HTTP thread wait while it works, and nobody takes them over.  So what may take long is done here.  No connection
-//! waits for a runner, only work that is given later, if all runners are at work.
+//! The connections of an HTTP thread wait while it works, and nobody takes them over.  So what may take long is done here.  If all
+//! runners are at work, requests that need one wait.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,6 +24,9 @@ pub type Work = Box<dyn FnOnce(&mut Executor) + Send>;
 /// How often runners without work look whether to give memory back.
 const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The slot of a thread that a runner stands in for: a script that keeps all others waiting is given some time.
+const NOBODY: usize = usize::MAX;
+
 /// All runners of the server.
 pub struct Runners {
     state: Mutex<State, { rank::RUNNERS }>,
@@ -34,7 +37,7 @@ pub struct Runners {
 
 #[derive(Default)]
 struct State {
-    /// What no runner has begun.  The requests under way bound it, since each waits for one work at most.
+    /// What no runner has begun.  A request has one work at most, and leaves an empty one if its client goes away.
     queue: VecDeque<Work>,
     /// The runners that have nothing to do.  The last one is called first: it has the warmest memory, and scripts are compiled there.
     idle: Vec<usize>,
@@ -103,7 +106,11 @@ impl Runners {
         self.called.iter().for_each(|called| {
             called.notify_all();
         });
-        while state.alive > 0 && self.has_ended.wait_for(&mut state, longest) {}
+        for _ in 0..RUNNERS {
+            if state.alive > 0 {
+                self.has_ended.wait_for(&mut state, longest / RUNNERS as u32);
+            }
+        }
         let have_ended = state.alive == 0;
         drop(state);
         drop(dropped);
@@ -116,9 +123,9 @@ impl Runners {
         let mut purge = Purge::default();
         while let Some(work) = self.next(number, &mut purge) {
             work(&mut executor);
-            // Whoever waits for what the thread held tries again.
-            services.store.holds().end_turn(slot);
+            // Before anybody else is told that it has let go of something.
             executor.take_looks();
+            services.store.holds().end_turn(slot);
         }
     }
 
@@ -158,7 +165,7 @@ impl Drop for Ending<'_> {
 
 impl StandIn for Relieved {
     fn cover(&self) -> Cover {
-        if self.0.state.lock().idle.is_empty() { Cover::Never } else { Cover::StandsIn }
+        if self.0.state.lock().idle.is_empty() { Cover::Away(NOBODY) } else { Cover::StandsIn }
     }
 
     fn take_over(&self) -> bool {

@@ -9,7 +9,7 @@ use quartet_protocol::resp::{Output, OwnedArguments};
 use tokio::sync::oneshot;
 
 use crate::command::executor::{BATCH_LIMIT, Executor};
-use crate::command::{BlockedCommand, Caller, Flow, HeldReply, Services, SoFar};
+use crate::command::{BlockedCommand, Caller, Flags, Flow, HeldReply, Services, SoFar};
 use crate::delivery::Slowed;
 use crate::http::endpoint::runners::Runners;
 use crate::lock_order::{Mutex, rank};
@@ -77,10 +77,12 @@ struct Given {
 impl Task {
     /// Whether it is over soon, however large the values of its keys are.
     pub(super) fn is_over_soon(&self, services: &Services) -> bool {
+        // Within a transaction such a command needs the whole store.
+        let never = if matches!(self.part, Part::All) { Flags::SELF_LOCKING } else { Flags::empty() };
         let is_over_soon = |command: &OwnedArguments| {
             let command = command.as_arguments();
             let row = services.commands.resolve(command.at(0), command.get(1));
-            row.is_none_or(|row| row.is_over_soon(command.len()))
+            row.is_none_or(|row| row.is_over_soon(command.len()) && !row.command.flags.intersects(never))
         };
         match self.part {
             Part::One(place) => is_over_soon(&self.commands[place]),

@@ -254,7 +254,7 @@ async fn spelled(
     length: usize,
     spell: impl FnOnce() -> Response + Send + 'static,
 ) -> Result<Response, Refused> {
-    if length <= QUICKLY_SPELLED_MAX { Ok(spell()) } else { Ok(context.do_on_runner(spell).await?) }
+    if length <= QUICKLY_SPELLED_MAX { Ok(spell()) } else { Ok(context.do_on_runner(|_| spell()).await?) }
 }
 
 fn spell(value: &Value<'_>, encoding: Encoding) -> Response {

@@ -30,7 +30,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Ends a reservation: charges or gives back the difference between the reserved and the used amount. \
                   Returns 1, or 0 if it had ended already.",
         complexity: "O(N) where N is the number of limits.",
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
+        flags: Flags::WRITE.union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
         handler: Handler::Data(commit),
         ..super::ROW
@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "id",
         summary: "Ends a reservation and gives everything back. Returns 1, or 0 if it had ended already.",
         complexity: "O(N) where N is the number of limits.",
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
+        flags: Flags::WRITE.union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
         handler: Handler::Data(cancel),
         ..super::ROW

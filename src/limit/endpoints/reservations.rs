@@ -9,11 +9,12 @@ use super::answer::{Answer, respond};
 use super::check::{OneCheck, demands};
 use super::headers::headers;
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, problems, routes,
+    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, Visit, json_with_status, problems,
+    routes,
 };
 use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
-use crate::limit::operation::{Reserve, SettleClosed};
-use crate::limit::reservations::{Reservation, ReservationId, checked_reservation_span};
+use crate::limit::operation::{Reserve, Settle};
+use crate::limit::reservations::{ReservationId, checked_reservation_span};
 
 /// A reservation to open.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -114,33 +115,25 @@ async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Resul
     settle(&context, &id, 0).await
 }
 
-/// Settles a reservation, which is closed from the start: it does not end by itself while a command holds its counters for long.
+/// Settles a reservation.  If a command that takes long holds its counters, a runner waits for that: in several attempts it would be open
+/// in between, and could end by itself.
 async fn settle(context: &Context, id: &str, used: u64) -> Result<Response, Problem> {
-    let services = context.services();
-    let id = u64::from_str_radix(id, 16).ok();
-    let closed = id.and_then(|id| Some((id, services.limits.reservations.close(id)?)));
-    let Some((id, reservation)) = closed else { return Err(Problem::new(problems::NO_SUCH_RESERVATION)) };
-    let mut closed = Closed { context, id, reservation: Some(reservation) };
-    let operations = Operations::new(context);
-    if let Some(reservation) = &closed.reservation {
-        let settle = SettleClosed { reservation, used };
-        context.walk(0, |visit| operations.run(visit, settle)).await??;
-    }
-    closed.reservation = None;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// A reservation that is being settled.  It is opened again unless that is done, be it that its client has left.
-struct Closed<'c> {
-    context: &'c Context,
-    id: ReservationId,
-    reservation: Option<Reservation>,
-}
-
-impl Drop for Closed<'_> {
-    fn drop(&mut self) {
-        if let Some(reservation) = self.reservation.take() {
-            self.context.services().reopen_reservation(self.id, reservation);
+    let Ok(id) = u64::from_str_radix(id, 16) else { return Err(Problem::new(problems::NO_SUCH_RESERVATION)) };
+    let settle = Settle { id, used };
+    let at_once = {
+        let operations = Operations::new(context);
+        context.attempt(|visit| operations.run(visit, settle))
+    };
+    let settled = match at_once {
+        Ok(settled) => settled,
+        Err(_) => {
+            let shared = context.clone();
+            let visit = move |visit: &mut Visit<'_, '_>| Operations::new(&shared).run(visit, settle);
+            context.patiently(visit).await?
         }
+    };
+    match settled? {
+        true => Ok(StatusCode::NO_CONTENT.into_response()),
+        false => Err(Problem::new(problems::NO_SUCH_RESERVATION)),
     }
 }

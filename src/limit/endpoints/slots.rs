@@ -14,7 +14,8 @@ use super::headers::headers;
 use crate::delivery::server_sent_event;
 use crate::http::endpoint::stream::{EventSource, StreamForm, stream};
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, json_with_status, problems, routes,
+    Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, Visit, json_with_status, problems,
+    routes,
 };
 use crate::limit::algorithm::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, SlotId, checked_span};
 use crate::limit::operation::{Enter, Lease, Leave, Renew, Slots};
@@ -182,37 +183,43 @@ struct HeldSlot {
     lease: Nanos,
 }
 
+/// What is done to a slot that a response holds.
+#[derive(Clone, Copy)]
+enum Change {
+    Renew,
+    Leave,
+}
+
 impl HeldSlot {
-    /// Starts its lease anew; false if it was no longer held.  Nothing happens while something that takes long holds its counter: the
-    /// lease is long enough for the next renewal to come in time.
-    fn renew(&self) -> bool {
-        let (slots, lease) = (Slots::In(&self.counter), Lease::For(self.lease));
-        let renew = Renew { slots, slot: Some(self.slot), lease };
-        let operations = Operations::new(&self.context);
-        match self.context.attempt(|visit| operations.run(visit, renew)) {
-            Ok(renewed) => renewed.unwrap_or(false),
-            Err(_) => true,
+    /// Changes the slot; false if it was no longer held.  While something that takes long holds its counter, a task waits for that, and the
+    /// slot counts as held.  If a script holds the counter beyond its threshold, the end of the lease ends the slot.
+    fn change(&self, change: Change) -> bool {
+        let (context, counter) = (self.context.clone(), self.counter.clone());
+        let (slot, lease) = (Some(self.slot), Lease::For(self.lease));
+        let mut step = move |visit: &mut Visit<'_, '_>| {
+            let (operations, slots) = (Operations::new(&context), Slots::In(&counter));
+            match change {
+                Change::Renew => operations.run(visit, Renew { slots, slot, lease }),
+                Change::Leave => operations.run(visit, Leave { slots, slot }),
+            }
+        };
+        match self.context.attempt(&mut step) {
+            // If the counter's key holds another kind of value by now, the slot is gone.
+            Ok(changed) => changed.unwrap_or(false),
+            Err(_) => {
+                let context = self.context.clone();
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(async move { context.walk(0, step).await.is_ok() });
+                }
+                true
+            }
         }
     }
 }
 
 impl Drop for HeldSlot {
     fn drop(&mut self) {
-        let leave = Leave { slots: Slots::In(&self.counter), slot: Some(self.slot) };
-        let operations = Operations::new(&self.context);
-        // If the counter's key holds another kind of value by now, the slot is gone anyway.
-        if self.context.attempt(|visit| operations.run(visit, leave)).is_ok() {
-            return;
-        }
-        let (context, counter, slot) = (self.context.clone(), self.counter.clone(), self.slot);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let leave = Leave { slots: Slots::In(&counter), slot: Some(slot) };
-                let operations = Operations::new(&context);
-                // If a script holds the counter beyond its threshold, the slot's lease ends it.
-                let _ = context.walk(0, |visit| operations.run(visit, leave)).await;
-            });
-        }
+        self.change(Change::Leave);
     }
 }
 
@@ -235,7 +242,7 @@ impl EventSource for Holding {
 
     fn keep_alive(&mut self) {
         let Some(held) = &self.held else { return };
-        if !held.renew() {
+        if !held.change(Change::Renew) {
             self.next = Some(server_sent_event("lost", b"{}"));
             self.is_over = true;
         }

@@ -8,7 +8,6 @@ use crate::limit::limiter::Limiter;
 use crate::limit::operation::{LimitError, Operation};
 use crate::limit::policies::Table;
 use crate::limit::queue::QueuedAnswer;
-use crate::limit::reservations::{Reservation, ReservationId};
 use crate::limit::{millis_of, nanos};
 use crate::store::{AccessContext, HeldForLong, Keyspace, Patience};
 use crate::wait::Ticket;
@@ -45,13 +44,6 @@ impl Services {
             (Err(LimitError::Held), Some(reason)) => Err(reason),
             (answer, _) => Ok(answer),
         }
-    }
-
-    /// Opens a reservation again that was closed and could not be settled.
-    pub fn reopen_reservation(&self, id: ReservationId, reservation: Reservation) {
-        let ends_at = reservation.ends_at;
-        self.limits.reservations.open(id, reservation);
-        self.set_alarm(Some(ends_at));
     }
 
     /// Tells the limiter whether there is memory for more counters: after the setting or their memory has changed.
