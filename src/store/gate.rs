@@ -1,12 +1,16 @@
 //! The gate: any number of threads run commands at once, or one of them alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use crossbeam_utils::CachePadded;
 
 use super::long_holds::{HeldForLong, Inquiry, LongHolds, Patience};
 use crate::lock_order::{self, Held, rank};
 use crate::stand_in;
+
+/// The slot of no thread.
+const NOBODY: usize = usize::MAX;
 
 /// Lets any number of threads run commands at once, or one of them alone.
 ///
@@ -16,6 +20,8 @@ use crate::stand_in;
 pub struct Gate {
     slots: Box<[CachePadded<Slot>]>,
     holds: Arc<LongHolds>,
+    /// The slot of the thread that is alone, or keeps all others out until it is.  Whoever has the first slot sets it.
+    alone: AtomicUsize,
 }
 
 /// The lock of one thread.
@@ -28,13 +34,32 @@ pub struct Entered<'g> {
 
 /// The right to run commands while no other thread does, given by [`Gate::enter_exclusive`].
 pub struct Exclusive<'g> {
-    _slots: Vec<lock_order::MutexGuard<'g, ()>>,
+    _slots: Slots<'g>,
     _held: Held,
+}
+
+/// The slots from the first one on that a thread has which is alone, or about to be.  They are let go of from the last one: so whoever gets
+/// the first one waits for the threads of the others, and for nobody who has been alone.
+struct Slots<'g> {
+    gate: &'g Gate,
+    held: Vec<lock_order::MutexGuard<'g, ()>>,
+}
+
+impl Drop for Slots<'_> {
+    fn drop(&mut self) {
+        while let Some(slot) = self.held.pop() {
+            if self.held.is_empty() {
+                self.gate.alone.store(NOBODY, SeqCst);
+            }
+            drop(slot);
+        }
+    }
 }
 
 impl Gate {
     pub(super) fn new(slots: usize) -> Gate {
-        Gate { slots: (0..slots).map(|_| CachePadded::new(Slot::default())).collect(), holds: Arc::default() }
+        let slots = (0..slots).map(|_| CachePadded::new(Slot::default())).collect();
+        Gate { slots, holds: Arc::default(), alone: AtomicUsize::new(NOBODY) }
     }
 
     /// What scripts that run for long hold.
@@ -64,9 +89,16 @@ impl Gate {
     #[cold]
     fn wait_to_enter(&self, slot: usize, patience: Patience) -> Result<Entered<'_>, HeldForLong> {
         let inquiry = Inquiry::new(&self.holds, patience);
-        let is_hopeless = || inquiry.is_hopeless(LongHolds::has_all, LongHolds::has_turns);
+        let is_hopeless = || inquiry.is_hopeless(LongHolds::has_all, |_| self.is_alone_for_long(slot));
         let entered = self.slots[slot].lock_number_unless(slot as u64, is_hopeless);
         entered.map(|entered| Entered { _slot: entered }).ok_or_else(|| inquiry.reason())
+    }
+
+    /// Whether somebody is alone in a turn that takes long, for one who has waited long with the slot of `asker`.
+    fn is_alone_for_long(&self, asker: usize) -> bool {
+        let slot = self.alone.load(SeqCst);
+        let is_noted = || self.holds.is_in_long_turn(slot, Some(asker));
+        slot != NOBODY && (is_noted() || self.note_unwatched(slot, || self.alone.load(SeqCst) == slot))
     }
 
     /// Whether a thread could enter at once.
@@ -74,30 +106,39 @@ impl Gate {
         self.slots[slot].try_lock().is_some()
     }
 
-    /// Waits until no thread is inside, and keeps all others out.  The caller must not be inside.
+    /// Waits until no thread is inside, and keeps all others out.  The caller, the thread of `slot`, must not be inside.
     ///
     /// # Errors
     /// If somebody is inside for longer than `patience` lasts.
-    pub fn enter_exclusive(&self, patience: Patience) -> Result<Exclusive<'_>, HeldForLong> {
+    pub fn enter_exclusive(&self, slot: usize, patience: Patience) -> Result<Exclusive<'_>, HeldForLong> {
         let lock = |number: usize| {
             let inquiry = Inquiry::new(&self.holds, patience);
             // Its thread has it, or somebody who is alone or about to be.
-            let is_in_turn = |holds: &LongHolds| holds.has_turns() || self.note_unwatched(number);
+            let is_in_turn = |holds: &LongHolds| {
+                holds.has_turns() || self.note_unwatched(number, || !self.is_open(number))
+            };
             let is_hopeless = || inquiry.is_hopeless(|holds| holds.has_slot(number), is_in_turn);
             let slot = self.slots[number].lock_number_unless(number as u64, is_hopeless);
             slot.ok_or_else(|| inquiry.reason())
         };
-        let slots: Result<Vec<_>, _> = (0..self.slots.len()).map(lock).collect();
-        Ok(Exclusive { _slots: slots?, _held: Held::alone() })
+        let mut slots = Slots { gate: self, held: Vec::with_capacity(self.slots.len()) };
+        for number in 0..self.slots.len() {
+            slots.held.push(lock(number)?);
+            if patience == Patience::Commands {
+                self.alone.store(slot, SeqCst);
+            }
+        }
+        self.alone.store(slot, SeqCst);
+        Ok(Exclusive { _slots: slots, _held: Held::alone() })
     }
 
-    /// Notes that the thread of a slot is at something long if nobody watches over it: for one who has waited long for the slot, has all
-    /// slots before it, and so waits for that thread.  False if it has left by now.
-    fn note_unwatched(&self, slot: usize) -> bool {
+    /// Notes that the thread of a slot is at something long if nobody watches over it: for one who has waited long, and for that thread.
+    /// False if it has what is waited for no longer.
+    fn note_unwatched(&self, slot: usize, lasts: impl Fn() -> bool) -> bool {
         if !self.holds.note_unwatched(slot) {
             return false;
         }
-        let lasts = !self.is_open(slot);
+        let lasts = lasts();
         if !lasts {
             self.holds.forget_turn(slot);
         }

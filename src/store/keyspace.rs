@@ -503,7 +503,7 @@ pub(super) mod tests {
     #[test]
     fn a_written_key_is_ready_for_the_commands_that_wait_for_it() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(0, Patience::Commands).expect("nobody else is there");
         let mut keyspace = view(&store);
         for (key, waiter) in [(b"awaited", 3), (b"awaited", 2), (b"another", 9)] {
             let hashed = keyspace.store().key(key);
@@ -566,7 +566,7 @@ pub(super) mod tests {
     #[test]
     fn a_large_object_is_freed_once_its_shard_is_unlocked() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(0, Patience::Commands).expect("nobody else is there");
         let mut keyspace = view(&store);
         let (key, access) = (store.key(b"large"), keyspace.access);
         let limits = crate::store::HashLimits { entries: 0, value: 0 };

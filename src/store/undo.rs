@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn keys_get_back_what_they_held() {
         let store = Store::new(2, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(0, Patience::Commands).expect("nobody else is there");
         let mut keyspace = undoing(&store);
         let (old, new, lasting) = (store.key(b"old"), store.key(b"new"), store.key(b"lasting"));
         keyspace.shard(&old).set(&old, b"before", Lifetime::Forever, &ACCESS);
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn many_keys_are_kept_once_each() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(0, Patience::Commands).expect("nobody else is there");
         let mut keyspace = undoing(&store);
         let names: Vec<String> = (0..5 * FEW).map(|number| format!("key {number}")).collect();
         for round in 0..3 {
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_there_is_room_for() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(0, Patience::Commands).expect("nobody else is there");
         let mut keyspace = undoing(&store);
         let value = vec![0; KEPT_MAX / 4];
         let names = ["a", "b", "c", "d"];
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn large_objects_are_not_kept() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(0, Patience::Commands).expect("nobody else is there");
         let mut keyspace = undoing(&store);
         let key = store.key(b"large");
         for fields in [10_u32, 10_000] {
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn keys_that_are_removed_are_kept_whatever_they_hold() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive(Patience::Commands).expect("nobody else is there");
+        let _gate = store.gate().enter_exclusive(0, Patience::Commands).expect("nobody else is there");
         let mut keyspace = undoing(&store);
         let [text, hash, new, pinned] =
             ["text", "hash", "new", "pinned"].map(|name| store.key(name.as_bytes()));

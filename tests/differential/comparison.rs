@@ -246,7 +246,14 @@ pub(super) fn is_of_redis_7_4(payload: &[u8]) -> bool {
 /// The scores in a reply with members and scores; none if it is no such reply.
 pub(super) fn scores(received: Option<&Received>) -> Option<Vec<&Value>> {
     match received {
-        Some(Received::Value(Value::Array(parts))) => Some(parts.iter().skip(1).step_by(2).collect()),
+        // In RESP3 each member has an array of its own.
+        Some(Received::Value(Value::Array(parts))) => match parts.first() {
+            Some(Value::Array(_)) => parts
+                .iter()
+                .map(|part| if let Value::Array(pair) = part { pair.last() } else { None })
+                .collect(),
+            _ => Some(parts.iter().skip(1).step_by(2).collect()),
+        },
         _ => None,
     }
 }

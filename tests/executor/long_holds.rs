@@ -65,7 +65,7 @@ fn beside_one_who_is_alone(services: &Services, (note, forget): Way, work: impl 
     let (may_leave, leave) = mpsc::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || {
-            let gate = services.store.gate().enter_exclusive(Patience::Commands);
+            let gate = services.store.gate().enter_exclusive(ALONE, Patience::Commands);
             note(services.store.holds());
             is_there.send(()).expect("the test waits");
             // Until the other end is dropped.

@@ -139,6 +139,34 @@ fn clients_of_http_that_need_what_others_hold_wait_alone() {
     assert!(is_told, "others were answered after the end of the command");
 }
 
+/// Those who need nothing of the store are answered beside a script that has it alone, although one who needs it has come first.
+#[test]
+fn a_script_over_http_that_is_alone_keeps_no_other_thread() {
+    let is_told = SECONDS.iter().any(|seconds| {
+        let server = server(seconds);
+        let (host, connect) = (server.http_address(), || Http::connect(server.http_address()));
+        let (mut runner, mut needy, mut other) = (connect(), connect(), connect());
+        post(&mut runner, &server, &["EVAL", "redis.call('GET', 'undeclared') while true do end", "0"]);
+        // By RESP nobody is answered any more once it is at work.
+        let mut needy_of_resp = wait_for(|| {
+            let mut needy = Client::connect(server.address());
+            needy.write(b"GET held\r\n");
+            assert_eq!((other.get("/health/live").status, other.get("/health/live").status), (200, 200));
+            (!needy.has_answer()).then_some(needy)
+        });
+        needy.write(format!("GET /cache/held HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        for _ in 0..ANSWERED {
+            assert_eq!(other.get("/health/live").status, 200);
+        }
+        let is_before_the_end = !needy_of_resp.has_answer();
+        assert_eq!(needy.read("GET").expect("an answer").status, 404);
+        assert_eq!(needy_of_resp.read_text().as_deref(), Some("(nil)"));
+        assert!(runner.read("POST").expect("an answer").text().contains("script-time-limit"));
+        is_before_the_end
+    });
+    assert!(is_told, "others were answered after the end of the script");
+}
+
 /// Whether others are answered before the script ends that holds `held`.  Those who need it are answered once it has ended.
 fn serves_others(server: &Server) -> bool {
     let mut needy_of_resp = wait_until_held(server, "held");

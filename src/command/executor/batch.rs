@@ -437,7 +437,8 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         let (gate, clock) = (self.call.services.store.gate(), &self.call.services.clock);
         self.gate = OUTSIDE;
         let patience = self.call.keyspace.patience;
-        let exclusive = gate.enter_exclusive(Patience::to_be_alone(self.call.continuation.attempts));
+        let exclusive =
+            gate.enter_exclusive(self.call.slot, Patience::to_be_alone(self.call.continuation.attempts));
         self.call.keyspace.set_now(clock.now());
         match &exclusive {
             Ok(_) => {

@@ -206,7 +206,7 @@ impl Context {
             let (services, step) = (Arc::clone(&self.0.services), step.clone());
             let (patience, seed) = (Patience::to_be_alone(attempts), self.draw() as u64);
             let attempt = move |slot| {
-                let gate = services.store.gate().enter_exclusive(patience)?;
+                let gate = services.store.gate().enter_exclusive(slot, patience)?;
                 let (done, mut effects) =
                     visit(&services, (slot, &mut Random::with_seed(seed)), gate, |visit| {
                         visit.keyspace.set_exclusive(true);

@@ -24,7 +24,8 @@ pub type Work = Box<dyn FnOnce(&mut Executor) + Send>;
 /// How often runners without work look whether to give memory back.
 const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The slot of a thread that a runner stands in for: a script that keeps all others waiting is given some time.
+/// The slot of no thread.  While all runners are at work, a script that is over its threshold has as much time as one whose worker's
+/// other thread is at a command.
 const NOBODY: usize = usize::MAX;
 
 /// All runners of the server.
@@ -106,11 +107,8 @@ impl Runners {
         self.called.iter().for_each(|called| {
             called.notify_all();
         });
-        for _ in 0..RUNNERS {
-            if state.alive > 0 {
-                self.has_ended.wait_for(&mut state, longest / RUNNERS as u32);
-            }
-        }
+        // Each end wakes it, so that only the last runners may take so long.
+        while state.alive > 0 && self.has_ended.wait_for(&mut state, longest) {}
         let have_ended = state.alive == 0;
         drop(state);
         drop(dropped);

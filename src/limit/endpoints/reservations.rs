@@ -115,8 +115,8 @@ async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Resul
     settle(&context, &id, 0).await
 }
 
-/// Settles a reservation.  If a command that takes long holds its counters, a runner waits for that: in several attempts it would be open
-/// in between, and could end by itself.
+/// Settles a reservation.  If a command that takes long holds its counters, a runner waits for that.  Until a runner comes to it, the
+/// reservation is open and may end by itself.
 async fn settle(context: &Context, id: &str, used: u64) -> Result<Response, Problem> {
     let Ok(id) = u64::from_str_radix(id, 16) else { return Err(Problem::new(problems::NO_SUCH_RESERVATION)) };
     let settle = Settle { id, used };
