@@ -47,7 +47,7 @@ impl Policies {
         self.table.load()
     }
 
-    /// The same, for one who may keep them for longer than a step.
+    /// The same as a reference that the caller may keep for longer than a step.
     pub fn load_full(&self) -> Arc<Table> {
         self.table.load_full()
     }

@@ -220,14 +220,8 @@ impl Store {
     /// Notes that the thread of a slot is at something long if nobody watches over it, since somebody has waited for this shard for
     /// long; false if it has let go of that.
     fn note_unwatched(&self, slot: usize, cell: &ShardCell) -> bool {
-        if !self.holds().note_unwatched(slot) {
-            return false;
-        }
-        let lasts = shard_lock::holder(&cell.shard).and_then(Holder::slot) == Some(slot);
-        if !lasts {
-            self.holds().forget_turn(slot);
-        }
-        lasts
+        let still_holds = || shard_lock::holder(&cell.shard).and_then(Holder::slot) == Some(slot);
+        self.holds().note_unwatched(slot, still_holds)
     }
 
     /// Locks a shard for this holder if that is possible at once.

@@ -38,8 +38,8 @@ pub struct Exclusive<'g> {
     _held: Held,
 }
 
-/// The slots from the first one on that a thread has which is alone, or about to be.  They are let go of from the last one: so whoever gets
-/// the first one waits for the threads of the others, and for nobody who has been alone.
+/// The slots, from the first one on, of a thread that is alone or about to be.  It lets go of the last one first.  So a thread that gets the first
+/// slot waits for the threads of the other slots, and never for another thread that has been alone.
 struct Slots<'g> {
     gate: &'g Gate,
     held: Vec<lock_order::MutexGuard<'g, ()>>,
@@ -94,11 +94,11 @@ impl Gate {
         entered.map(|entered| Entered { _slot: entered }).ok_or_else(|| inquiry.reason())
     }
 
-    /// Whether somebody is alone in a turn that takes long, for one who has waited long with the slot of `asker`.
+    /// Whether a thread is alone in a turn that takes long.  The thread of the slot `asker` calls this after it has waited long.
     fn is_alone_for_long(&self, asker: usize) -> bool {
         let slot = self.alone.load(SeqCst);
         let is_noted = || self.holds.is_in_long_turn(slot, Some(asker));
-        slot != NOBODY && (is_noted() || self.note_unwatched(slot, || self.alone.load(SeqCst) == slot))
+        slot != NOBODY && (is_noted() || self.holds.note_unwatched(slot, || self.alone.load(SeqCst) == slot))
     }
 
     /// Whether a thread could enter at once.
@@ -115,7 +115,7 @@ impl Gate {
             let inquiry = Inquiry::new(&self.holds, patience);
             // Its thread has it, or somebody who is alone or about to be.
             let is_in_turn = |holds: &LongHolds| {
-                holds.has_turns() || self.note_unwatched(number, || !self.is_open(number))
+                holds.has_turns() || holds.note_unwatched(number, || !self.is_open(number))
             };
             let is_hopeless = || inquiry.is_hopeless(|holds| holds.has_slot(number), is_in_turn);
             let slot = self.slots[number].lock_number_unless(number as u64, is_hopeless);
@@ -130,18 +130,5 @@ impl Gate {
         }
         self.alone.store(slot, SeqCst);
         Ok(Exclusive { _slots: slots, _held: Held::alone() })
-    }
-
-    /// Notes that the thread of a slot is at something long if nobody watches over it: for one who has waited long, and for that thread.
-    /// False if it has what is waited for no longer.
-    fn note_unwatched(&self, slot: usize, lasts: impl Fn() -> bool) -> bool {
-        if !self.holds.note_unwatched(slot) {
-            return false;
-        }
-        let lasts = lasts();
-        if !lasts {
-            self.holds.forget_turn(slot);
-        }
-        lasts
     }
 }

@@ -169,9 +169,10 @@ impl LongHolds {
         self.count_and_wake(holders);
     }
 
-    /// Notes that the thread of a slot is at a turn that takes long if nobody watches over it: for one who has waited long.  The turn
-    /// may have ended, so whoever notes it looks once more, and forgets it if so.  False if nothing is noted.
-    pub(super) fn note_unwatched(&self, slot: usize) -> bool {
+    /// Notes that the thread of a slot is at a turn that takes long if nobody watches over it: a thread that has waited long calls this.
+    /// The turn may have ended, so `still_holds` looks once more whether that thread has what is waited for; if not, the note is
+    /// taken back.  False if nothing is noted.
+    pub(super) fn note_unwatched(&self, slot: usize, still_holds: impl FnOnce() -> bool) -> bool {
         let mut holders = self.holders.lock();
         if holders.have(slot) || !holders.leave_unwatched(slot) {
             return false;
@@ -181,7 +182,11 @@ impl LongHolds {
         drop(holders);
         // Either the look that follows finds that the lock was let go of, or `end_turn` finds the note.
         fence(SeqCst);
-        true
+        let is_held = still_holds();
+        if !is_held {
+            self.forget_turn(slot);
+        }
+        is_held
     }
 
     /// The turn of a thread has ended, which nobody has taken anything over from, and all that it held is let go of.
@@ -404,8 +409,12 @@ mod tests {
         holds.add_worker([0, 4]);
         holds.add_worker([1, 5]);
         holds.add_unwatched(2);
-        let noted =
-            || [0, 1, 2, 4, 5].into_iter().filter(|slot| holds.note_unwatched(*slot)).collect::<Vec<_>>();
+        let noted = || {
+            [0, 1, 2, 4, 5]
+                .into_iter()
+                .filter(|slot| holds.note_unwatched(*slot, || true))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(noted(), [2], "nobody ever watches over this one");
         assert!(noted().is_empty(), "it is noted");
         let woken = Arc::new(Woken::default());

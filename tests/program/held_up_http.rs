@@ -114,26 +114,30 @@ impl Needy {
 
 #[test]
 fn a_command_over_http_holds_up_only_those_who_need_its_key() {
-    let is_told = SECONDS.iter().any(|seconds| {
-        let server = server(seconds);
+    holds_up_only_the_needy(|server| {
         let mut runner = Http::connect(server.http_address());
-        post(&mut runner, &server, &HOLDING);
-        let is_served = serves_others(&server);
-        let stopped = runner.read("POST").expect("an answer");
-        assert!(stopped.text().contains("script-time-limit"), "{}", stopped.text());
-        is_served
+        post(&mut runner, server, &HOLDING);
+        move || runner.read("POST").expect("an answer").text().to_owned()
     });
-    assert!(is_told, "others were answered after the end of the command");
 }
 
 #[test]
 fn clients_of_http_that_need_what_others_hold_wait_alone() {
-    let is_told = SECONDS.iter().any(|seconds| {
-        let server = server(seconds);
+    holds_up_only_the_needy(|server| {
         let mut runner = Client::connect(server.address());
         runner.write(&request(&HOLDING));
+        move || runner.read_text().expect("an answer")
+    });
+}
+
+/// Has the script run that holds keys: `begin` sends it, and returns what waits for its answer.
+fn holds_up_only_the_needy<End: FnOnce() -> String>(begin: impl Fn(&Server) -> End) {
+    let is_told = SECONDS.iter().any(|seconds| {
+        let server = server(seconds);
+        let end = begin(&server);
         let is_served = serves_others(&server);
-        assert!(runner.read_text().is_some_and(|reply| reply.contains("script-time-limit")));
+        let stopped = end();
+        assert!(stopped.contains("script-time-limit"), "{stopped}");
         is_served
     });
     assert!(is_told, "others were answered after the end of the command");

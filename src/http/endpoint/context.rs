@@ -170,7 +170,7 @@ impl Context {
             lock(visit, database, keys)?;
             Ok(step.take().map(|step| step(visit)).ok_or_else(|| Problem::new(problems::INTERNAL)))
         };
-        self.once_free(|| self.enter(&mut visit)).await?
+        self.once_free(|| self.attempt(&mut visit)).await?
     }
 
     /// Runs `step` with nothing locked: for scans of the store shard by shard, and for services that lock themselves.  If it does
@@ -187,7 +187,7 @@ impl Context {
             visit.keyspace.database = database;
             step(visit)
         };
-        self.once_free(|| self.enter(&mut visit)).await
+        self.once_free(|| self.attempt(&mut visit)).await
     }
 
     /// Runs `step` while no other thread is at the store, for steps that touch all keys and must be seen whole.  Shards are locked
@@ -207,29 +207,25 @@ impl Context {
             let (patience, seed) = (Patience::to_be_alone(attempts), self.draw() as u64);
             let attempt = move |slot| {
                 let gate = services.store.gate().enter_exclusive(slot, patience)?;
-                let (done, mut effects) =
-                    visit(&services, (slot, &mut Random::with_seed(seed)), gate, |visit| {
-                        visit.keyspace.set_exclusive(true);
-                        visit.keyspace.database = database;
-                        step(visit)
-                    });
-                services.fan_out.deliver(&mut effects);
-                Ok(done)
+                Ok(visit_on_runner(&services, (slot, seed), gate, |visit| {
+                    visit.keyspace.set_exclusive(true);
+                    visit.keyspace.database = database;
+                    step(visit)
+                }))
             };
-            let seen = match self.do_on_runner(attempt).await? {
+            let reason = match self.do_on_runner(attempt).await? {
                 Ok(done) => return Ok(done),
-                Err(HeldForLong::ByCommand { seen }) => seen,
-                Err(HeldForLong::ByScript) => return Err(Problem::new(problems::BUSY)),
+                Err(reason) => reason,
             };
             attempts += 1;
-            self.wait_for_release(seen, &mut place).await?;
+            self.wait_until_free(reason, &mut place).await?;
         }
     }
 
     /// Has a runner run `step` with nothing locked, which waits there for commands that take long.
     ///
     /// # Errors
-    /// If a script that runs for long holds what it needs, or the server stops meanwhile.
+    /// If a script that runs for long holds what it needs, or the server stops before.
     pub async fn patiently<R: Send + 'static>(
         &self,
         step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, HeldForLong> + Send + 'static,
@@ -237,17 +233,15 @@ impl Context {
         let (services, seed) = (Arc::clone(&self.0.services), self.draw() as u64);
         let patiently = move |slot| {
             let gate = services.store.gate().enter_unless_held(slot, Patience::Commands)?;
-            let (done, mut effects) = visit(&services, (slot, &mut Random::with_seed(seed)), gate, |visit| {
+            visit_on_runner(&services, (slot, seed), gate, |visit| {
                 visit.keyspace.patience = Patience::Commands;
                 step(visit)
-            });
-            services.fan_out.deliver(&mut effects);
-            done
+            })
         };
         self.do_on_runner(patiently).await?.map_err(|_| Problem::new(problems::BUSY))
     }
 
-    /// Makes one attempt to run `step` with nothing locked, for those who cannot wait.
+    /// Makes one attempt to run `step` with nothing locked.
     ///
     /// # Errors
     /// If something that takes long holds what it needs.
@@ -255,7 +249,8 @@ impl Context {
         &self,
         step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, HeldForLong>,
     ) -> Result<R, HeldForLong> {
-        self.enter(step)
+        let gate = self.0.services.store.gate().enter_unless_held(self.0.slot, Patience::Nobody)?;
+        self.run(gate, step)
     }
 
     /// Has a runner do this, which is told its slot, and returns the result; without runners this thread does it.
@@ -278,19 +273,26 @@ impl Context {
                 let _ = answer.send(work(executor.slot()));
             }
         }));
-        answered.await.map_err(|_| Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))
+        answered.await.map_err(|_| Problem::stopping())
     }
 
     /// Returns what `attempt` does, once nothing that it needs is held for long.
     async fn once_free<R>(&self, mut attempt: impl FnMut() -> Result<R, HeldForLong>) -> Result<R, Problem> {
         let mut place = Place::default();
         loop {
-            let seen = match attempt() {
+            let reason = match attempt() {
                 Ok(done) => return Ok(done),
-                Err(HeldForLong::ByCommand { seen }) => seen,
-                Err(HeldForLong::ByScript) => return Err(Problem::new(problems::BUSY)),
+                Err(reason) => reason,
             };
-            self.wait_for_release(seen, &mut place).await?;
+            self.wait_until_free(reason, &mut place).await?;
+        }
+    }
+
+    /// Returns once it makes sense to try again after an attempt that has failed for this reason.
+    async fn wait_until_free(&self, reason: HeldForLong, place: &mut Place) -> Result<(), Problem> {
+        match reason {
+            HeldForLong::ByCommand { seen } => self.wait_for_release(seen, place).await,
+            HeldForLong::ByScript => Err(Problem::new(problems::BUSY)),
         }
     }
 
@@ -301,14 +303,6 @@ impl Context {
     pub async fn wait_for_release(&self, seen: u64, place: &mut Place) -> Result<(), Problem> {
         let holds = self.0.services.store.holds();
         self.wait_for(poll_fn(|task| holds.park(seen, place, task.waker()))).await
-    }
-
-    fn enter<R>(
-        &self,
-        step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, HeldForLong>,
-    ) -> Result<R, HeldForLong> {
-        let gate = self.0.services.store.gate().enter_unless_held(self.0.slot, Patience::Nobody)?;
-        self.run(gate, step)
     }
 
     /// Runs `step` inside `gate` on the thread of this context, in a turn of it.
@@ -343,6 +337,18 @@ fn visit<G, R>(
     services.settle(slot, &mut visit.keyspace);
     drop(gate);
     (result, effects)
+}
+
+/// Runs `step` inside `gate` on the runner of this slot, with randomness of this seed.
+fn visit_on_runner<G, R>(
+    services: &Services,
+    (slot, seed): (usize, u64),
+    gate: G,
+    step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+) -> R {
+    let (result, mut effects) = visit(services, (slot, &mut Random::with_seed(seed)), gate, step);
+    services.fan_out.deliver(&mut effects);
+    result
 }
 
 /// Work that a runner may not have begun.

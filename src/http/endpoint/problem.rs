@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use super::problems::{ProblemKind, UNSUPPORTED_CODING};
+use super::problems::{self, ProblemKind, UNSUPPORTED_CODING};
 use crate::glob::{PIECE_LENGTH_MAX, PatternTooComplex};
 
 /// The media type of problems.
@@ -55,6 +55,11 @@ pub struct ProblemBody {
 pub struct ProblemResponse(#[expect(dead_code, reason = "it is for the description")] ProblemBody);
 
 impl Problem {
+    /// The server stops before the request is done.
+    pub fn stopping() -> Problem {
+        Problem::new(problems::UNAVAILABLE).detail("the server is stopping")
+    }
+
     /// A problem of this kind.
     pub fn new(kind: &'static ProblemKind) -> Problem {
         let is_for_now = kind.status == StatusCode::SERVICE_UNAVAILABLE;

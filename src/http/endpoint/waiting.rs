@@ -24,7 +24,7 @@ impl Context {
             biased;
             result = something => Ok(result),
             () = self.stopping().cancelled() => {
-                Err(Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))
+                Err(Problem::stopping())
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::delivery::Slowed;
 use crate::http::endpoint::runners::Runners;
 use crate::lock_order::{Mutex, rank};
 
-/// What is to be run of the commands of a request.
+/// The commands of a request, and which of them an attempt runs.
 #[derive(Clone)]
 pub(super) struct Task {
     pub(super) commands: Arc<[OwnedArguments]>,
@@ -169,7 +169,7 @@ impl OnRunner {
             *stage = Stage::Left(held);
             return;
         }
-        // What was not begun is dropped here, and with it the memory of the request.
+        // An attempt that was not begun is dropped here, and the memory of the request with it.
         let given = std::mem::replace(&mut *stage, Stage::Begun);
         drop(stage);
         drop(given);

@@ -17,7 +17,7 @@ use super::reply::{REPLIES_LENGTH_MAX, Value};
 use super::request::Encoding;
 use crate::command::executor::{BATCH_LIMIT, Executor};
 use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
-use crate::http::endpoint::{Context, Problem, on_disk, problems};
+use crate::http::endpoint::{Context, Problem, on_disk};
 use crate::store::Place;
 use crate::wait::{Barrier, Lost};
 
@@ -168,7 +168,7 @@ impl Run {
                     // No matter whether the server stops: a client learns what its command did.
                     let made = self.on_runner.insert(on_runner).made().await;
                     self.on_runner = None;
-                    made.ok_or_else(|| Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))?
+                    made.ok_or_else(Problem::stopping)?
                 }
                 None => {
                     let _turn = self.context.turn();

@@ -183,7 +183,7 @@ struct HeldSlot {
     lease: Nanos,
 }
 
-/// What is done to a slot that a response holds.
+/// A change to a slot that a response holds.
 #[derive(Clone, Copy)]
 enum Change {
     Renew,

@@ -28,7 +28,7 @@ impl<'k, 's> StoredCounters<'k, 's> {
         StoredCounters { keyspace, clock, database, held_by: None }
     }
 
-    /// What has kept the operation from its counters.
+    /// Why the operation could not lock its counters, if it could not.
     pub(super) fn held_by(&self) -> Option<HeldForLong> {
         self.held_by
     }

@@ -391,7 +391,7 @@ mod tests {
             act(traffic.as_mut(), &mut Stage { now: 0, outputs, random, tally, pace })
         }
 
-        /// The reply subjects of what was asked over a connection since the last time.
+        /// Takes the questions of a connection since the last call, and returns their reply subjects.
         fn asked(&mut self, connection: usize) -> Vec<String> {
             let text =
                 String::from_utf8(std::mem::take(self.outputs[connection].bytes())).expect("it is text");
